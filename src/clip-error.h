@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/**
+ * ClipError:
+ * @CLIP_ERROR_NO_DEVICE: no OpenCL platform, or no device that fits the selector
+ * @CLIP_ERROR_DEVICE: an OpenCL call failed, out of device memory included
+ * @CLIP_ERROR_MODEL: weights or configuration are missing, broken or disagree
+ * @CLIP_ERROR_TOKENIZER: vocabulary files are missing or broken
+ * @CLIP_ERROR_PROMPT: a prompt, template or prompts file cannot be used
+ * @CLIP_ERROR_IMAGE: a frame's format or size cannot be used
+ */
+typedef enum {
+  CLIP_ERROR_NO_DEVICE,
+  CLIP_ERROR_DEVICE,
+  CLIP_ERROR_MODEL,
+  CLIP_ERROR_TOKENIZER,
+  CLIP_ERROR_PROMPT,
+  CLIP_ERROR_IMAGE,
+} ClipError;
+
+#define CLIP_ERROR (clip_error_quark ())
+GQuark clip_error_quark (void);
+
+G_END_DECLS

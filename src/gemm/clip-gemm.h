@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* C[M,N] = act (A[M,K] * W[N,K]^T + bias[N]) + residual[M,N] with constant W. */
+#pragma once
+
+#include "device/clip-device.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  CLIP_ACTIVATION_NONE,
+  CLIP_ACTIVATION_QUICK_GELU, /* x * sigmoid (1.702 x) */
+  CLIP_ACTIVATION_GELU,       /* exact, erf */
+  CLIP_ACTIVATION_GELU_TANH,
+  CLIP_ACTIVATION_RELU,
+} ClipActivation;
+
+/**
+ * ClipLinear:
+ *
+ * A constant weight matrix in the layout of the backend that was chosen for it
+ * (packed panels on CPU devices, CLBlast's own elsewhere).
+ */
+typedef struct _ClipLinear ClipLinear;
+
+/**
+ * clip_linear_new:
+ * @weight: (array): [n,k] row-major float32, as PyTorch's Linear stores it; only read during the call
+ * @bias: (array) (nullable): [n]
+ * @typical_m: rows that a call will usually have: the shape class for which the backend is chosen
+ *
+ * The backend is chosen per device and shape class by measuring once; the choice is cached
+ * on disk. GST_CLIP_GEMM=panel or clblast forces one.
+ */
+ClipLinear *clip_linear_new (ClipQueue *queue, const float *weight, const float *bias, guint n,
+    guint k, guint typical_m, GError **error);
+void clip_linear_free (ClipLinear *linear);
+/** clip_linear_get_backend: "panel" or "clblast" */
+const char *clip_linear_get_backend (ClipLinear *linear);
+
+/**
+ * clip_linear_run:
+ * @a: [m,k] float32, row-major, starting at float @a_offset with row stride @lda
+ * @residual: (nullable): [m,n] with @c's stride and offset; may be @c itself
+ * @c: [m,n] float32, row-major, starting at float @c_offset with row stride @ldc; not @a
+ *
+ * Enqueues; does not wait. m may be 0.
+ */
+gboolean clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a,
+    gsize a_offset, guint lda, ClipActivation activation, ClipBuffer *residual, ClipBuffer *c,
+    gsize c_offset, guint ldc, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipLinear, clip_linear_free)
+
+G_END_DECLS

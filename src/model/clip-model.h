@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The two towers on a device. For the thread of its queue. */
+#pragma once
+
+#include "image/clip-image.h"
+#include "weights/clip-weights.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ClipModel ClipModel;
+
+/**
+ * ClipTraceFunc:
+ * @name: a step's name as in the reference ("vision.block.0.attn", ...)
+ * @values: [rows,width] of all items of the batch
+ */
+typedef void (*ClipTraceFunc) (const char *name, const float *values, guint rows, guint width,
+    gpointer user_data);
+
+/** clip_model_load: reads a checkpoint (see clip_weights_open()) onto @queue's device */
+ClipModel *clip_model_load (ClipQueue *queue, const char *path, GError **error);
+void clip_model_free (ClipModel *model);
+const ClipModelConfig *clip_model_get_config (ClipModel *model);
+/** clip_model_get_gemm_backend: of the image encoder's matrices, e.g. "panel" */
+const char *clip_model_get_gemm_backend (ClipModel *model);
+/** clip_model_set_trace: calls @func after each step, for tests; slow. NULL switches it off */
+void clip_model_set_trace (ClipModel *model, ClipTraceFunc func, gpointer user_data);
+
+/**
+ * clip_model_encode_pixels:
+ * @pixels: [n,3,size,size] as clip_preprocessor_run() writes it
+ * @embeddings: (array): receives n*embed_dim floats of unit length (zeros where the norm is 0)
+ * @norms: (array) (nullable): receives n norms before normalisation
+ *
+ * Blocks until done.
+ */
+gboolean clip_model_encode_pixels (ClipModel *model, ClipBuffer *pixels, guint n,
+    float *embeddings, float *norms, GError **error);
+
+/**
+ * clip_model_encode_tokens:
+ * @tokens: (array length=n): GArray of gint32 each, start..end, 2..context_length ids below vocab_size
+ * @embeddings: (array): receives n*embed_dim floats of unit length, in the order of @tokens
+ *
+ * Each text is computed only up to its end token; texts are batched in buckets of like length.
+ * Blocks until done.
+ */
+gboolean clip_model_encode_tokens (ClipModel *model, GArray **tokens, guint n, float *embeddings,
+    float *norms, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipModel, clip_model_free)
+
+G_END_DECLS

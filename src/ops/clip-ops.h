@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One host launcher per kernel. All enqueue and do not wait; buffers are float32, row-major. */
+#pragma once
+
+#include "device/clip-device.h"
+
+G_BEGIN_DECLS
+
+/**
+ * clip_op_layernorm:
+ * @x: [rows,width], row r begins at float @x_offset + r * @x_stride
+ * @y: [rows,width] dense; may be @x when @x_offset is 0 and @x_stride is @width
+ *
+ * y = (x - mean) / sqrt (var + eps) * gamma + beta (Ba et al. 2016; biased variance).
+ */
+gboolean clip_op_layernorm (ClipQueue *queue, ClipBuffer *x, gsize x_offset, gsize x_stride,
+    ClipBuffer *gamma, ClipBuffer *beta, float eps, guint rows, guint width, ClipBuffer *y,
+    GError **error);
+
+/**
+ * clip_op_attention:
+ * @qkv: [batch*length, 3*width]: queries, keys and values side by side
+ * @lengths: (nullable): int32 [batch], keys of each item that count (<= length); NULL: all
+ * @causal: query i sees keys 0..i only
+ * @y: [batch*length, width]
+ *
+ * softmax (q k^T * head_dim^-0.5) v per head, head_dim = width / heads (any value up to 256).
+ */
+gboolean clip_op_attention (ClipQueue *queue, ClipBuffer *qkv, ClipBuffer *lengths, guint batch,
+    guint length, guint width, guint heads, gboolean causal, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_patches:
+ * @pixels: [batch,3,size,size]
+ * @y: [batch*(size/patch)^2, 3*patch*patch]: each patch as a row in the order (channel, y, x),
+ *   that of a convolution weight [width,3,patch,patch]. Pixels past the last whole patch are unused.
+ */
+gboolean clip_op_patches (ClipQueue *queue, ClipBuffer *pixels, guint batch, guint size,
+    guint patch, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_embed_image:
+ * @patches: [batch*n, width] projected patches
+ * @class_embedding: (nullable): [width]; then tokens = n + 1, else n
+ * @positions: [tokens, width]
+ * @y: [batch*tokens, width]
+ */
+gboolean clip_op_embed_image (ClipQueue *queue, ClipBuffer *patches, ClipBuffer *class_embedding,
+    ClipBuffer *positions, guint batch, guint n, guint width, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_embed_text:
+ * @ids: int32 [batch*length], each below @vocab (the caller has checked)
+ * @table: [vocab,width]; @positions: [>= length, width]; @y: [batch*length, width]
+ */
+gboolean clip_op_embed_text (ClipQueue *queue, ClipBuffer *ids, ClipBuffer *table,
+    ClipBuffer *positions, guint batch, guint length, guint width, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_gather_rows:
+ * @rows: int32 [count]: row of @x for each row of @y
+ */
+gboolean clip_op_gather_rows (ClipQueue *queue, ClipBuffer *x, ClipBuffer *rows, guint count,
+    guint width, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_l2_norm:
+ * @x: [rows,width], normalised in place: x / |x|; a row of norm 0 becomes zeros, never NaN
+ * @norms: [rows], |x| before
+ */
+gboolean clip_op_l2_norm (ClipQueue *queue, ClipBuffer *x, guint rows, guint width,
+    ClipBuffer *norms, GError **error);
+
+/** clip_op_softmax: each row of @x [rows,width], in place, maximum subtracted first */
+gboolean clip_op_softmax (ClipQueue *queue, ClipBuffer *x, guint rows, guint width, GError **error);
+
+G_END_DECLS
