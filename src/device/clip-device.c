@@ -165,6 +165,12 @@ device_uint (cl_device_id id, cl_device_info what)
   return value;
 }
 
+static void
+release_program (gpointer program)
+{
+  clReleaseProgram (program);
+}
+
 static ClipDevice *
 device_new (cl_device_id id, GError **error)
 {
@@ -185,7 +191,7 @@ device_new (cl_device_id id, GError **error)
   device->vector_width = CLAMP (device_uint (id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1, 16);
   g_mutex_init (&device->lock);
   device->programs
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) clReleaseProgram);
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, release_program);
   return device;
 }
 

@@ -47,6 +47,12 @@ clip_cl_error (GError **error, cl_int code, const char *what)
   return FALSE;
 }
 
+static void
+release_kernel (gpointer kernel)
+{
+  clReleaseKernel (kernel);
+}
+
 ClipQueue *
 clip_queue_new (ClipDevice *device, GError **error)
 {
@@ -61,7 +67,7 @@ clip_queue_new (ClipDevice *device, GError **error)
   queue->device = clip_device_ref (device);
   queue->queue = cl;
   queue->kernels
-      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) clReleaseKernel);
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, release_kernel);
   return queue;
 }
 
