@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clip-text.h"
+
+#include "ops/clip-ops.h"
+
+#include <string.h>
+
+/* Rows for which the GEMM backend is chosen: a few prompts of usual length. */
+#define TYPICAL_ROWS 64
+
+struct _ClipText {
+  guint embed_dim, width, mlp_width;
+  float eps;
+  ClipBuffer *table, *positions;
+  ClipNorm ln_final;
+  ClipTransformer *transformer;
+  ClipLinear *projection;
+  ClipBuffer *ids, *ends; /* int32 [ids_size], [ids_size] */
+  guint ids_size;
+};
+
+static gboolean
+load_tensors (ClipText *t, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
+{
+  guint w = t->width;
+  t->table = clip_load_vector (
+      queue, weights, (gsize) config->vocab_size * w, error, "text.token_embedding.weight");
+  if (!t->table)
+    return FALSE;
+  t->positions
+      = clip_load_vector (queue, weights, (gsize) config->context_length * w, error, "text.positions");
+  return t->positions && clip_load_norm (queue, weights, w, &t->ln_final, error, "text.ln_final")
+         && (t->projection = clip_load_linear (
+                 queue, weights, t->embed_dim, w, FALSE, 8, error, "text.projection"))
+         && (t->transformer
+             = clip_transformer_load (queue, weights, "text", &config->text, TYPICAL_ROWS, error));
+}
+
+ClipText *
+clip_text_load (ClipQueue *queue, ClipWeights *weights, GError **error)
+{
+  const ClipModelConfig *config = clip_weights_get_config (weights);
+  g_autoptr (ClipText) t = g_new0 (ClipText, 1);
+  t->embed_dim = config->embed_dim;
+  t->width = config->text.width;
+  t->mlp_width = config->text.mlp_width;
+  t->eps = config->text.layernorm_eps;
+  return load_tensors (t, queue, weights, config, error) ? g_steal_pointer (&t) : NULL;
+}
+
+void
+clip_text_free (ClipText *t)
+{
+  g_clear_pointer (&t->table, clip_buffer_unref);
+  g_clear_pointer (&t->positions, clip_buffer_unref);
+  clip_norm_clear (&t->ln_final);
+  g_clear_pointer (&t->transformer, clip_transformer_free);
+  g_clear_pointer (&t->projection, clip_linear_free);
+  g_clear_pointer (&t->ids, clip_buffer_unref);
+  g_clear_pointer (&t->ends, clip_buffer_unref);
+  g_free (t);
+}
+
+static gboolean
+reserve_ids (ClipText *t, ClipQueue *queue, guint count, GError **error)
+{
+  ClipDevice *device = clip_queue_get_device (queue);
+  if (count <= t->ids_size)
+    return TRUE;
+  g_clear_pointer (&t->ids, clip_buffer_unref);
+  g_clear_pointer (&t->ends, clip_buffer_unref);
+  t->ids_size = 0;
+  t->ids = clip_buffer_new (device, count * sizeof (gint32), error);
+  if (!t->ids)
+    return FALSE;
+  t->ends = clip_buffer_new (device, count * sizeof (gint32), error);
+  if (!t->ends)
+    return FALSE;
+  t->ids_size = count;
+  return TRUE;
+}
+
+static guint
+longest (GArray **tokens, guint n)
+{
+  guint length = 0;
+  for (guint i = 0; i < n; i++)
+    length = MAX (length, tokens[i]->len);
+  return length;
+}
+
+/* Ids padded with 0 to [n,length] (what follows the end token has no effect), and the end rows. */
+static gboolean
+upload (ClipText *t, ClipQueue *queue, GArray **tokens, guint n, guint length, GError **error)
+{
+  g_autofree gint32 *ids = g_new0 (gint32, (gsize) n * length);
+  g_autofree gint32 *ends = g_new0 (gint32, n);
+  for (guint i = 0; i < n; i++) {
+    memcpy (ids + (gsize) i * length, tokens[i]->data, tokens[i]->len * sizeof (gint32));
+    ends[i] = (gint32) (i * length + tokens[i]->len - 1);
+  }
+  return reserve_ids (t, queue, n * length, error)
+         && clip_buffer_write (t->ids, queue, 0, ids, (gsize) n * length * sizeof (gint32), error)
+         && clip_buffer_write (t->ends, queue, 0, ends, n * sizeof (gint32), error);
+}
+
+/* ln_final of every row is needed only by the trace; the result needs the end rows alone. */
+static gboolean
+trace_final (ClipText *t, ClipQueue *q, ClipScratch *s, guint rows, const ClipTrace *trace, GError **error)
+{
+  if (!trace->func)
+    return TRUE;
+  return clip_op_layernorm (q, s->x, 0, t->width, t->ln_final.gamma, t->ln_final.beta, t->eps, rows,
+             t->width, s->norm, error)
+         && clip_trace (trace, q, s->norm, rows, t->width, error, "text.ln_final");
+}
+
+gboolean
+clip_text_run (ClipText *t, ClipQueue *q, ClipScratch *s, GArray **tokens, guint n, const ClipTrace *trace,
+    ClipBuffer **out, GError **error)
+{
+  guint w = t->width, length = longest (tokens, n);
+  gsize rows = (gsize) n * length;
+  *out = NULL;
+  if (!clip_scratch_reserve (s, clip_queue_get_device (q), rows * w,
+          MAX (rows * 3 * w, (gsize) n * t->embed_dim), rows * t->mlp_width, error)
+      || !upload (t, q, tokens, n, length, error)
+      || !clip_op_embed_text (q, t->ids, t->table, t->positions, n, length, w, s->x, error)
+      || !clip_trace (trace, q, s->x, rows, w, error, "text.embeddings")
+      || !clip_transformer_run (t->transformer, q, s, n, length, TRUE, trace, error)
+      || !trace_final (t, q, s, rows, trace, error)
+      || !clip_op_gather_rows (q, s->x, t->ends, n, w, s->norm, error)
+      || !clip_op_layernorm (
+          q, s->norm, 0, w, t->ln_final.gamma, t->ln_final.beta, t->eps, n, w, s->norm, error)
+      || !clip_trace (trace, q, s->norm, n, w, error, "text.pooled")
+      || !clip_linear_run (t->projection, q, n, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0,
+          t->embed_dim, error))
+    return FALSE;
+  *out = s->qkv;
+  return TRUE;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The text encoder (Radford et al. 2021, section 2.4): causal transformer, read at the end token. */
+#pragma once
+
+#include "clip-transformer.h"
+
+G_BEGIN_DECLS
+
+typedef struct _ClipText ClipText;
+
+ClipText *clip_text_load (ClipQueue *queue, ClipWeights *weights, GError **error);
+void clip_text_free (ClipText *text);
+
+/**
+ * clip_text_run:
+ * @tokens: (array length=n): ids below the vocabulary's size, each at most context_length long
+ * @out: (out) (transfer none): buffer of @scratch with [n,embed_dim], not normalised
+ *
+ * One batch: as many rows as the longest text has tokens. The end token is each text's last.
+ */
+gboolean clip_text_run (ClipText *text, ClipQueue *queue, ClipScratch *scratch, GArray **tokens,
+    guint n, const ClipTrace *trace, ClipBuffer **out, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipText, clip_text_free)
+
+G_END_DECLS

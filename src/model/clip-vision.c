@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clip-vision.h"
+
+#include "ops/clip-ops.h"
+
+struct _ClipVision {
+  guint image_size, patch_size, patches, embed_dim, width;
+  float eps;
+  guint mlp_width;
+  ClipLinear *patch_embed; /* [width, 3 patch patch] */
+  ClipBuffer *class_embedding, *positions;
+  ClipNorm ln_pre, ln_post;
+  ClipTransformer *transformer;
+  ClipLinear *projection; /* [embed_dim, width] */
+};
+
+static guint
+patch_inputs (const ClipVision *v)
+{
+  return 3 * v->patch_size * v->patch_size;
+}
+
+static gboolean
+load_tensors (ClipVision *v, ClipQueue *queue, ClipWeights *weights, const ClipTransformerConfig *config,
+    GError **error)
+{
+  guint w = v->width, tokens = v->patches + 1;
+  v->patch_embed = clip_load_linear (
+      queue, weights, w, patch_inputs (v), FALSE, v->patches, error, "vision.patch_embed");
+  if (!v->patch_embed)
+    return FALSE;
+  v->class_embedding = clip_load_vector (queue, weights, w, error, "vision.class_embedding");
+  if (!v->class_embedding)
+    return FALSE;
+  v->positions = clip_load_vector (queue, weights, (gsize) tokens * w, error, "vision.positions");
+  return v->positions && clip_load_norm (queue, weights, w, &v->ln_pre, error, "vision.ln_pre")
+         && clip_load_norm (queue, weights, w, &v->ln_post, error, "vision.ln_post")
+         && (v->projection = clip_load_linear (
+                 queue, weights, v->embed_dim, w, FALSE, 1, error, "vision.projection"))
+         && (v->transformer
+             = clip_transformer_load (queue, weights, "vision", config, tokens, error));
+}
+
+ClipVision *
+clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error)
+{
+  const ClipModelConfig *config = clip_weights_get_config (weights);
+  guint side = config->image_size / config->patch_size;
+  g_autoptr (ClipVision) v = g_new0 (ClipVision, 1);
+  v->image_size = config->image_size;
+  v->patch_size = config->patch_size;
+  v->patches = side * side;
+  v->embed_dim = config->embed_dim;
+  v->width = config->vision.width;
+  v->mlp_width = config->vision.mlp_width;
+  v->eps = config->vision.layernorm_eps;
+  return load_tensors (v, queue, weights, &config->vision, error) ? g_steal_pointer (&v) : NULL;
+}
+
+void
+clip_vision_free (ClipVision *v)
+{
+  g_clear_pointer (&v->patch_embed, clip_linear_free);
+  g_clear_pointer (&v->class_embedding, clip_buffer_unref);
+  g_clear_pointer (&v->positions, clip_buffer_unref);
+  clip_norm_clear (&v->ln_pre);
+  clip_norm_clear (&v->ln_post);
+  g_clear_pointer (&v->transformer, clip_transformer_free);
+  g_clear_pointer (&v->projection, clip_linear_free);
+  g_free (v);
+}
+
+const char *
+clip_vision_get_gemm_backend (ClipVision *v)
+{
+  return clip_transformer_get_gemm_backend (v->transformer);
+}
+
+static gboolean
+reserve (const ClipVision *v, ClipScratch *s, ClipQueue *queue, guint n, GError **error)
+{
+  gsize rows = (gsize) n * (v->patches + 1);
+  return clip_scratch_reserve (s, clip_queue_get_device (queue), rows * v->width,
+      MAX (rows * 3 * v->width, (gsize) n * v->embed_dim),
+      rows * MAX (v->mlp_width, patch_inputs (v)), error);
+}
+
+/* pixels -> x [n*(patches+1), width]: patches, class token, positions, ln_pre */
+static gboolean
+embed (const ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, guint n, const ClipTrace *trace,
+    GError **error)
+{
+  guint w = v->width, k = patch_inputs (v), rows = n * (v->patches + 1);
+  return clip_op_patches (q, pixels, n, v->image_size, v->patch_size, s->hidden, error)
+         && clip_linear_run (v->patch_embed, q, n * v->patches, s->hidden, 0, k, CLIP_ACTIVATION_NONE, NULL,
+             s->qkv, 0, w, error)
+         && clip_trace (trace, q, s->qkv, n * v->patches, w, error, "vision.patch_embed")
+         && clip_op_embed_image (
+             q, s->qkv, v->class_embedding, v->positions, n, v->patches, w, s->x, error)
+         && clip_trace (trace, q, s->x, rows, w, error, "vision.embeddings")
+         && clip_op_layernorm (
+             q, s->x, 0, w, v->ln_pre.gamma, v->ln_pre.beta, v->eps, rows, w, s->x, error)
+         && clip_trace (trace, q, s->x, rows, w, error, "vision.ln_pre");
+}
+
+gboolean
+clip_vision_run (ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, guint n,
+    const ClipTrace *trace, ClipBuffer **out, GError **error)
+{
+  guint w = v->width, tokens = v->patches + 1;
+  *out = NULL;
+  if (!reserve (v, s, q, n, error) || !embed (v, q, s, pixels, n, trace, error)
+      || !clip_transformer_run (v->transformer, q, s, n, tokens, FALSE, trace, error)
+      /* only the class token, row 0 of each item, is pooled */
+      || !clip_op_layernorm (q, s->x, 0, (gsize) tokens * w, v->ln_post.gamma, v->ln_post.beta, v->eps, n,
+          w, s->norm, error)
+      || !clip_trace (trace, q, s->norm, n, w, error, "vision.pooled")
+      || !clip_linear_run (v->projection, q, n, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0,
+          v->embed_dim, error))
+    return FALSE;
+  *out = s->qkv;
+  return TRUE;
+}
