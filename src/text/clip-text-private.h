@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of this room share: cleaning of text, the vocabulary, byte-pair merging. */
+#pragma once
+
+#include "clip-error.h"
+
+G_BEGIN_DECLS
+
+/* Written by generate-tables.py; sorted, for binary search. */
+typedef struct {
+  const char *name; /* with its `;` where it has one */
+  const char *text;
+} ClipEntity;
+
+typedef struct {
+  gunichar first;
+  gunichar last;
+} ClipRange;
+
+extern const ClipEntity clip_entities[];
+extern const guint clip_entities_size;
+extern const ClipRange clip_cased[];
+extern const guint clip_cased_size;
+extern const ClipRange clip_case_ignorable[];
+extern const guint clip_case_ignorable_size;
+
+/**
+ * clip_html_unescape: `&amp;`, `&#38;`, `&#x26;`, and names without `;` by their longest prefix, as
+ * HTML5 and Python's html.unescape() do
+ * @text: valid UTF-8, may hold NUL
+ */
+GString *clip_html_unescape (const GString *text);
+/** clip_text_clean: unescaped twice, stripped, each run of white space one space, lower case */
+GString *clip_text_clean (const char *text, gsize length);
+/** clip_text_validate: as g_utf8_validate(), but NUL is a character; @offset is of the first bad byte */
+gboolean clip_text_validate (const char *text, gsize length, gsize *offset);
+
+#define CLIP_MAX_JSON_DEPTH 32
+/** clip_read_file: a regular file of at most @limit bytes, NUL-terminated */
+char *clip_read_file (const char *path, gsize limit, int code, gsize *length, GError **error);
+/** clip_read_gzip: likewise, @limit is for what it unpacks to */
+char *clip_read_gzip (const char *path, gsize limit, gsize *length, GError **error);
+
+typedef struct {
+  gint64 key; /* left id << 32 | right id */
+  gint32 rank;
+  gint32 id; /* of the merged token */
+} ClipMerge;
+
+/* ClipVocabulary: ids of the 256 bytes inside and at the end of a word, and the merges by pair. */
+typedef struct {
+  gint32 inner[256];
+  gint32 final[256];
+  gint32 start;
+  gint32 end;
+  ClipMerge *merges;
+  GHashTable *by_pair;
+} ClipVocabulary;
+
+/* ClipVocabularySource: what a vocabulary file says, before it is checked. */
+typedef struct {
+  char *name; /* path, for messages */
+  GHashTable *ids; /* token (owned) -> id */
+  GPtrArray *merges; /* "left right" (owned), best first */
+} ClipVocabularySource;
+
+ClipVocabularySource *clip_vocabulary_source_new (const char *name);
+void clip_vocabulary_source_free (ClipVocabularySource *source);
+gboolean clip_vocabulary_source_add (ClipVocabularySource *source, const char *token, gint64 id,
+    guint vocab_size, GError **error);
+/** clip_vocabulary_source_find: the first of the places that clip_tokenizer_new() documents */
+ClipVocabularySource *clip_vocabulary_source_find (const char *directory, guint vocab_size,
+    GError **error);
+/** clip_vocabulary_source_read_json: vocab.json with merges.txt, or (@merges NULL) tokenizer.json */
+ClipVocabularySource *clip_vocabulary_source_read_json (const char *path, const char *merges,
+    guint vocab_size, GError **error);
+
+/** clip_byte_symbol: the printable character that stands for @byte in vocabulary files */
+gunichar clip_byte_symbol (guint8 byte);
+ClipVocabulary *clip_vocabulary_new (ClipVocabularySource *source, GError **error);
+void clip_vocabulary_free (ClipVocabulary *vocabulary);
+const ClipMerge *clip_vocabulary_lookup (const ClipVocabulary *vocabulary, gint32 left,
+    gint32 right);
+
+/** clip_bpe_encode: appends to @ids (gint32) the tokens of one word, in O(n log n) */
+void clip_bpe_encode (const ClipVocabulary *vocabulary, const guint8 *word, gsize length,
+    GArray *ids);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipVocabulary, clip_vocabulary_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipVocabularySource, clip_vocabulary_source_free)
+
+G_END_DECLS

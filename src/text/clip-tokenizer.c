@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Text to ids: clean, split into words by CLIP's regular expression, byte-pair merge each word. */
+#include "text/clip-tokenizer.h"
+
+#include "clip-text-private.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <string.h>
+
+#define MAX_TEXT (64 << 10) /* bytes: far beyond any context, and a bound on the work */
+#define MAX_CACHED_WORD 64 /* bytes */
+#define MAX_CACHE 16384 /* words */
+
+/*
+ * As in simple_tokenizer.py, but for the white space: PCRE2's \s has U+180E, Unicode's White_Space
+ * and Python's regular expressions have not.
+ */
+#define SPACE "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
+  "\\x{205f}\\x{3000}"
+#define PATTERN "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|\\p{L}++|\\p{N}|" \
+  "[^" SPACE "\\p{L}\\p{N}]++"
+
+struct _ClipTokenizer {
+  ClipVocabulary *vocabulary;
+  pcre2_code *words;
+  GMutex lock;
+  GHashTable *cache; /* GBytes -> GArray of gint32; guarded by lock */
+};
+
+static pcre2_code *
+compile_pattern (GError **error)
+{
+  int code;
+  PCRE2_SIZE offset;
+  pcre2_code *pattern = pcre2_compile ((PCRE2_SPTR) PATTERN, PCRE2_ZERO_TERMINATED,
+      PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS, &code, &offset, NULL);
+
+  if (!pattern)
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
+        "the PCRE2 library refuses the tokenizer's pattern (error %d at %" G_GSIZE_FORMAT
+        "); is it built with Unicode support?",
+        code, (gsize) offset);
+  return pattern;
+}
+
+ClipTokenizer *
+clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
+{
+  g_autoptr (ClipTokenizer) tokenizer = g_new0 (ClipTokenizer, 1);
+  g_autoptr (ClipVocabularySource) source = NULL;
+
+  g_mutex_init (&tokenizer->lock);
+  tokenizer->cache = g_hash_table_new_full (g_bytes_hash, g_bytes_equal,
+      (GDestroyNotify) g_bytes_unref, (GDestroyNotify) g_array_unref);
+  tokenizer->words = compile_pattern (error);
+  if (!tokenizer->words)
+    return NULL;
+  source = clip_vocabulary_source_find (directory, vocab_size, error);
+  if (!source)
+    return NULL;
+  tokenizer->vocabulary = clip_vocabulary_new (source, error);
+  return tokenizer->vocabulary ? g_steal_pointer (&tokenizer) : NULL;
+}
+
+void
+clip_tokenizer_free (ClipTokenizer *tokenizer)
+{
+  if (!tokenizer)
+    return;
+  g_clear_pointer (&tokenizer->vocabulary, clip_vocabulary_free);
+  g_clear_pointer (&tokenizer->words, pcre2_code_free);
+  g_clear_pointer (&tokenizer->cache, g_hash_table_unref);
+  g_mutex_clear (&tokenizer->lock);
+  g_free (tokenizer);
+}
+
+gint32
+clip_tokenizer_get_start (ClipTokenizer *tokenizer)
+{
+  g_return_val_if_fail (tokenizer != NULL, -1);
+  return tokenizer->vocabulary->start;
+}
+
+gint32
+clip_tokenizer_get_end (ClipTokenizer *tokenizer)
+{
+  g_return_val_if_fail (tokenizer != NULL, -1);
+  return tokenizer->vocabulary->end;
+}
+
+static gboolean
+append_cached (ClipTokenizer *tokenizer, GBytes *word, GArray *ids)
+{
+  g_mutex_lock (&tokenizer->lock);
+  const GArray *known = g_hash_table_lookup (tokenizer->cache, word);
+  if (known)
+    g_array_append_vals (ids, known->data, known->len);
+  g_mutex_unlock (&tokenizer->lock);
+  return known != NULL;
+}
+
+static void
+remember (ClipTokenizer *tokenizer, GBytes *word, const GArray *ids, guint from)
+{
+  GArray *copy = g_array_sized_new (FALSE, FALSE, sizeof (gint32), ids->len - from);
+
+  g_array_append_vals (copy, &g_array_index (ids, gint32, from), ids->len - from);
+  g_mutex_lock (&tokenizer->lock);
+  if (g_hash_table_size (tokenizer->cache) >= MAX_CACHE)
+    g_hash_table_remove_all (tokenizer->cache);
+  g_hash_table_replace (tokenizer->cache, g_bytes_ref (word), copy);
+  g_mutex_unlock (&tokenizer->lock);
+}
+
+static gboolean
+is_text (const char *word, gsize length, const char *text)
+{
+  return length == strlen (text) && memcmp (word, text, length) == 0;
+}
+
+static void
+append_word (ClipTokenizer *tokenizer, const char *word, gsize length, GArray *ids)
+{
+  const ClipVocabulary *vocabulary = tokenizer->vocabulary;
+  const guint from = ids->len;
+
+  if (is_text (word, length, "<|startoftext|>")) {
+    g_array_append_val (ids, vocabulary->start);
+  } else if (is_text (word, length, "<|endoftext|>")) {
+    g_array_append_val (ids, vocabulary->end);
+  } else if (length > MAX_CACHED_WORD) {
+    clip_bpe_encode (vocabulary, (const guint8 *) word, length, ids);
+  } else {
+    g_autoptr (GBytes) key = g_bytes_new (word, length);
+    if (append_cached (tokenizer, key, ids))
+      return;
+    clip_bpe_encode (vocabulary, (const guint8 *) word, length, ids);
+    remember (tokenizer, key, ids, from);
+  }
+}
+
+static gboolean
+append_words (ClipTokenizer *tokenizer, const GString *text, GArray *ids, GError **error)
+{
+  pcre2_match_data *match = pcre2_match_data_create (1, NULL);
+  PCRE2_SIZE start = 0;
+  int found;
+
+  while ((found = pcre2_match (tokenizer->words, (PCRE2_SPTR) text->str, text->len, start,
+              PCRE2_NO_UTF_CHECK, match, NULL)) >= 0) {
+    const PCRE2_SIZE *span = pcre2_get_ovector_pointer (match);
+    append_word (tokenizer, text->str + span[0], span[1] - span[0], ids);
+    start = span[1];
+  }
+  pcre2_match_data_free (match);
+  if (found == PCRE2_ERROR_NOMATCH)
+    return TRUE;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT, "the prompt cannot be split (PCRE2 error %d)",
+      found);
+  return FALSE;
+}
+
+static gboolean
+check_text (const char *text, gsize length, GError **error)
+{
+  gsize offset;
+
+  if (length > MAX_TEXT) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT,
+        "the prompt has %" G_GSIZE_FORMAT " bytes, at most %d are allowed", length, MAX_TEXT);
+    return FALSE;
+  }
+  if (!clip_text_validate (text, length, &offset)) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT,
+        "the prompt is not valid UTF-8: byte 0x%02x at position %" G_GSIZE_FORMAT
+        "; convert it to UTF-8 first",
+        (guint) (guint8) text[offset], offset);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+GArray *
+clip_tokenizer_encode (ClipTokenizer *tokenizer, const char *text, gssize length, GError **error)
+{
+  g_return_val_if_fail (tokenizer != NULL && (text != NULL || length == 0), NULL);
+
+  const char *prompt = text ? text : "";
+  const gsize size = length < 0 ? strlen (prompt) : (gsize) length;
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+  if (!check_text (prompt, size, error))
+    return NULL;
+  GString *clean = clip_text_clean (prompt, size);
+  g_array_append_val (ids, tokenizer->vocabulary->start);
+  const gboolean ok = append_words (tokenizer, clean, ids, error);
+  g_string_free (clean, TRUE);
+  if (!ok)
+    return NULL;
+  g_array_append_val (ids, tokenizer->vocabulary->end);
+  return g_steal_pointer (&ids);
+}
