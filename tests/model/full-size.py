@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""full-size.py TEST_PROGRAM [ARCH...]: writes full-size models with the reference's generator, one at a
+time, into a temporary directory, and runs the test program on each. Prints TAP."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+
+def main():
+    program, archs = sys.argv[1], sys.argv[2:] or ["ViT-B/32"]
+    reference = pathlib.Path(os.environ["CLIP_REFERENCE"])
+    writer = reference / "full" / "make_random_model.py"
+    cases = [(arch, dtype) for arch in archs for dtype in ("fp32", "fp16")]
+    print(f"1..{len(cases)}")
+    failed = False
+    for number, (arch, dtype) in enumerate(cases, 1):
+        name = f"full size {arch} {dtype}"
+        if not writer.exists():
+            print(f"ok {number} {name} # SKIP reference absent")
+            continue
+        slug = arch.replace("/", "-").replace("@", "-")
+        golden = f"full/expected/{slug}-{dtype}.safetensors"
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["/usr/bin/python3", writer, arch, folder, "--dtype", dtype], check=True)
+            done = subprocess.run([program, folder, golden], capture_output=True, text=True)
+        for line in (done.stdout + done.stderr).splitlines():
+            print("# " + line)
+        failed |= done.returncode != 0
+        print(f"{'not ok' if done.returncode else 'ok'} {number} {name}", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test-full-size MODEL_DIR GOLDEN: a full-size model with known pseudo-random weights. The pictures are the
+ * reference's resized pixels, so that only normalisation and the towers are under test. */
+#include "parity.h"
+
+#include <string.h>
+
+static const char *model_path, *golden_path;
+
+static void
+prepare_picture (ClipPreprocessor *preprocessor, const char *name, guint size, ClipBuffer *pixels, guint index)
+{
+  g_autoptr (GError) error = NULL;
+  RefFile *pictures = ref_open ("preprocess/shortest-bicubic-224.safetensors");
+  gsize count;
+  const guint8 *rgb = ref_u8 (pictures, name, &count);
+  g_assert_true (rgb && count == (gsize) 3 * size * size);
+  ClipFrame frame = { .format = CLIP_FORMAT_RGB, .width = size, .height = size, .planes = { rgb },
+    .strides = { 3 * size }, .full_range = TRUE };
+  clip_preprocessor_run (preprocessor, &frame, pixels, index, &error);
+  g_assert_no_error (error);
+  ref_close (pictures);
+}
+
+static void
+test_full_size (void)
+{
+  g_autoptr (GError) error = NULL;
+  RefFile *golden = ref_open (golden_path);
+  g_assert_nonnull (golden);
+  g_autoptr (ClipDevice) device = clip_device_open (NULL, &error);
+  g_assert_no_error (error);
+  g_autoptr (ClipQueue) queue = clip_queue_new (device, &error);
+  g_assert_no_error (error);
+  g_autoptr (ClipModel) model = clip_model_load (queue, model_path, &error);
+  g_assert_no_error (error);
+  const ClipModelConfig *config = clip_model_get_config (model);
+  g_autoptr (ClipPreprocessor) preprocessor = clip_preprocessor_new (queue, &config->preprocess, &error);
+  g_assert_no_error (error);
+  guint size = config->image_size;
+  g_auto (GStrv) names = g_strsplit (ref_meta (golden, "images"), ",", -1);
+  guint n = g_strv_length (names);
+  g_autoptr (ClipBuffer) pixels
+      = clip_buffer_new (device, (gsize) n * 3 * size * size * sizeof (float), &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < n; i++)
+    prepare_picture (preprocessor, names[i], size, pixels, i);
+  g_autofree float *images = g_new (float, (gsize) n * config->embed_dim);
+  clip_model_encode_pixels (model, pixels, n, images, NULL, &error);
+  g_assert_no_error (error);
+  g_autofree float *texts = parity_encode_golden_texts (model, golden);
+  parity_check_outputs (model, golden, images, texts);
+  ref_close (golden);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_assert_cmpint (argc, ==, 3);
+  model_path = argv[1];
+  golden_path = argv[2];
+  g_autofree char *name = g_strdup_printf ("/full-size/%s", golden_path);
+  g_test_add_func (name, test_full_size);
+  return g_test_run ();
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Small models against the reference: embeddings, logits and every step. */
+#include "parity.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+  const char *directory, *golden;
+} Case;
+
+static const Case cases[] = {
+  { "models/vit-quickgelu/hf-fp32", "models/vit-quickgelu/expected-fp32.safetensors" },
+  { "models/vit-quickgelu/hf-fp16", "models/vit-quickgelu/expected-fp16.safetensors" },
+  { "models/vit-quickgelu/hf-bf16", "models/vit-quickgelu/expected-bf16.safetensors" },
+  { "models/vit-full-vocab/hf-fp16", "models/vit-full-vocab/expected-fp16.safetensors" },
+};
+
+static ClipQueue *queue;
+
+static ClipModel *
+load (const char *relative)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = ref_path (relative);
+  ClipModel *model = clip_model_load (queue, path, &error);
+  g_assert_no_error (error);
+  return model;
+}
+
+static ClipBuffer *
+upload (const float *values, gsize count)
+{
+  g_autoptr (GError) error = NULL;
+  ClipBuffer *buffer = clip_buffer_new (clip_queue_get_device (queue), count * sizeof (float), &error);
+  g_assert_no_error (error);
+  clip_buffer_write (buffer, queue, 0, values, count * sizeof (float), &error);
+  g_assert_no_error (error);
+  return buffer;
+}
+
+/* (transfer full): [n,embed_dim] of the golden's pixel_values */
+static float *
+encode_images (ClipModel *model, RefFile *golden, gsize n)
+{
+  g_autoptr (GError) error = NULL;
+  gsize rows, cols;
+  const float *pixels = ref_f32 (golden, "pixel_values", &rows, &cols);
+  g_assert_nonnull (pixels);
+  g_autoptr (ClipBuffer) buffer = upload (pixels, rows * cols);
+  float *out = g_new (float, n * clip_model_get_config (model)->embed_dim);
+  gboolean ok = clip_model_encode_pixels (model, buffer, n, out, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (ok);
+  return out;
+}
+
+static void
+test_outputs (gconstpointer data)
+{
+  const Case *c = data;
+  RefFile *golden = ref_open (c->golden);
+  if (!golden) {
+    g_test_skip ("reference absent");
+    return;
+  }
+  gsize n, d;
+  ref_f32 (golden, "image_embeds", &n, &d);
+  g_autoptr (ClipModel) model = load (c->directory);
+  g_autofree float *images = encode_images (model, golden, n);
+  g_autofree float *texts = parity_encode_golden_texts (model, golden);
+  parity_check_outputs (model, golden, images, texts);
+  ref_close (golden);
+}
+
+/* The comparison itself must see a swapped pair of rows, though every row is a right answer. */
+static void
+test_swapped_rows_fail (void)
+{
+  RefFile *golden = ref_open (cases[0].golden);
+  if (!golden) {
+    g_test_skip ("reference absent");
+    return;
+  }
+  gsize n, d;
+  const float *want = ref_f32 (golden, "image_embeds", &n, &d);
+  g_autofree float *swapped = g_memdup2 (want, n * d * sizeof (float));
+  memcpy (swapped, want + d, d * sizeof (float));
+  memcpy (swapped + d, want, d * sizeof (float));
+  g_assert_true (parity_holds (parity_compare (want, want, n, d)));
+  ParityResult result = parity_compare (swapped, want, n, d);
+  g_test_message ("swapped rows: difference %.3f, cosine %.6f", result.embedding, result.cosine);
+  g_assert_false (parity_holds (result));
+  ref_close (golden);
+}
+
+typedef struct {
+  RefFile *golden;
+  guint seen;
+  double worst;
+} StepCheck;
+
+static void
+check_step (const char *name, const float *values, guint rows, guint width, gpointer user_data)
+{
+  StepCheck *check = user_data;
+  gsize want_rows, want_width;
+  const float *want = ref_f32 (check->golden, name, &want_rows, &want_width);
+  if (!want)
+    return;
+  g_assert_cmpuint (want_width, ==, width);
+  gsize count = MIN (rows, want_rows) * width;
+  double largest = 0.0, worst = 0.0;
+  for (gsize i = 0; i < count; i++) {
+    largest = fmax (largest, fabs (want[i]));
+    worst = fmax (worst, fabs ((double) values[i] - want[i]));
+  }
+  g_test_message ("%s: %.2e of its largest value", name, worst / largest);
+  g_assert_cmpfloat (worst, <=, STEP_TOLERANCE * largest);
+  check->seen++;
+}
+
+static void
+test_steps (gconstpointer data)
+{
+  const Case *c = data;
+  g_autoptr (GError) error = NULL;
+  RefFile *golden = ref_open (c->golden);
+  if (!golden) {
+    g_test_skip ("reference absent");
+    return;
+  }
+  StepCheck check = { golden, 0, 0 };
+  g_autoptr (ClipModel) model = load (c->directory);
+  clip_model_set_trace (model, check_step, &check);
+  g_autofree float *images = encode_images (model, golden, 1);
+  gsize n, length;
+  const gint32 *ids = ref_i32 (golden, "input_ids", &n, &length);
+  const ClipModelConfig *config = clip_model_get_config (model);
+  GArray *tokens = parity_tokens (ids, length, config->eos_id);
+  g_autofree float *text = g_new (float, config->embed_dim);
+  clip_model_encode_tokens (model, &tokens, 1, text, NULL, &error);
+  g_assert_no_error (error);
+  g_array_unref (tokens);
+  /* patch_embed, embeddings, ln_pre, pooled; embeddings, ln_final, pooled; four inside the first block
+   * of each tower, and each block */
+  g_assert_cmpuint (check.seen, ==, 7 + 8 + config->vision.layers + config->text.layers);
+  ref_close (golden);
+}
+
+/* The order and the company of texts must not change an embedding. */
+static void
+test_batching (void)
+{
+  RefFile *golden = ref_open (cases[0].golden);
+  if (!golden) {
+    g_test_skip ("reference absent");
+    return;
+  }
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ClipModel) model = load (cases[0].directory);
+  const ClipModelConfig *config = clip_model_get_config (model);
+  gsize n, length;
+  const gint32 *ids = ref_i32 (golden, "input_ids", &n, &length);
+  g_autofree float *together = parity_encode_golden_texts (model, golden);
+  g_autofree float *alone = g_new (float, config->embed_dim);
+  for (gsize i = 0; i < n; i++) {
+    GArray *tokens = parity_tokens (ids + i * length, length, config->eos_id);
+    clip_model_encode_tokens (model, &tokens, 1, alone, NULL, &error);
+    g_assert_no_error (error);
+    g_assert_true (parity_holds (
+        parity_compare (alone, together + i * config->embed_dim, 1, config->embed_dim)));
+    g_array_unref (tokens);
+  }
+  ref_close (golden);
+}
+
+static void
+test_bad_tokens (void)
+{
+  RefFile *golden = ref_open (cases[0].golden);
+  if (!golden) {
+    g_test_skip ("reference absent");
+    return;
+  }
+  ref_close (golden);
+  g_autoptr (ClipModel) model = load (cases[0].directory);
+  const ClipModelConfig *config = clip_model_get_config (model);
+  g_autofree float *out = g_new (float, config->embed_dim);
+  const gint32 bad[][3] = { { 1022, -1, 1023 }, { 1022, 1024, 1023 } };
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GError) error = NULL;
+    GArray *tokens = g_array_new (FALSE, FALSE, sizeof (gint32));
+    g_array_append_vals (tokens, bad[i], 3);
+    g_assert_false (clip_model_encode_tokens (model, &tokens, 1, out, NULL, &error));
+    g_assert_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT);
+    g_array_unref (tokens);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ClipDevice) device = clip_device_open (NULL, &error);
+  g_assert_no_error (error);
+  queue = clip_queue_new (device, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *name = g_strdup_printf ("/outputs/%s", cases[i].directory);
+    g_test_add_data_func (name, &cases[i], test_outputs);
+  }
+  g_test_add_data_func ("/steps/vit-quickgelu", &cases[0], test_steps);
+  g_test_add_data_func ("/steps/vit-full-vocab", &cases[3], test_steps);
+  g_test_add_func ("/swapped-rows-fail", test_swapped_rows_fail);
+  g_test_add_func ("/batching", test_batching);
+  g_test_add_func ("/bad-tokens", test_bad_tokens);
+  int result = g_test_run ();
+  clip_queue_unref (queue);
+  return result;
+}
