@@ -122,6 +122,16 @@ gboolean clip_buffer_read (ClipBuffer *buffer, ClipQueue *queue, gsize offset, v
 void *clip_buffer_map (ClipBuffer *buffer, ClipQueue *queue, cl_map_flags flags, GError **error);
 void clip_buffer_unmap (ClipBuffer *buffer, ClipQueue *queue, void *pointer);
 
+/**
+ * clip_queue_get_scratch:
+ *
+ * Memory for the commands that the caller enqueues now; whoever asks next writes over it.
+ * The queue is in order, so one buffer serves all its operations and stays in the CPU's cache.
+ *
+ * Returns: (transfer none): at least @size bytes
+ */
+ClipBuffer *clip_queue_get_scratch (ClipQueue *queue, gsize size, GError **error);
+
 /** clip_cl_error: sets CLIP_ERROR_DEVICE "WHAT failed: CL_NAME (code)" and returns FALSE */
 gboolean clip_cl_error (GError **error, cl_int code, const char *what);
 

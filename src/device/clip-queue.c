@@ -9,6 +9,7 @@ struct _ClipQueue {
   ClipDevice *device;
   cl_command_queue queue;
   GHashTable *kernels; /* "program\x1fkernel\x1foptions" -> cl_kernel */
+  ClipBuffer *scratch;
 };
 
 struct _ClipBuffer {
@@ -85,6 +86,7 @@ clip_queue_unref (ClipQueue *queue)
     return;
   clFinish (queue->queue);
   g_hash_table_unref (queue->kernels);
+  g_clear_pointer (&queue->scratch, clip_buffer_unref);
   clReleaseCommandQueue (queue->queue);
   clip_device_unref (queue->device);
   g_free (queue);
@@ -209,6 +211,19 @@ gsize
 clip_buffer_get_size (ClipBuffer *buffer)
 {
   return buffer->size;
+}
+
+ClipBuffer *
+clip_queue_get_scratch (ClipQueue *queue, gsize size, GError **error)
+{
+  if (queue->scratch && queue->scratch->size >= size)
+    return queue->scratch;
+  ClipBuffer *larger = clip_buffer_new (queue->device, size, error);
+  if (!larger)
+    return NULL;
+  /* commands that are on their way keep the old memory until they are done */
+  g_clear_pointer (&queue->scratch, clip_buffer_unref);
+  return queue->scratch = larger;
 }
 
 static gboolean

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The packed-panel backend, for CPU devices: kernels/gemm-panel.cl says how it works. */
+#include "clip-gemm-private.h"
+
+#include <string.h>
+
+/* A chunk of A rows together with a panel of W stays in the second-level cache. */
+#define CHUNK_BYTES (512 * 1024)
+/* Work-items for each compute unit, so that one that is late does not keep all waiting. */
+#define ITEMS_PER_UNIT 4
+
+typedef struct {
+  guint width;    /* floats in a vector */
+  guint max_rows; /* of a register tile: 14 x 2 of 32 registers, 6 x 2 of 16 */
+} Geometry;
+
+typedef struct {
+  guint count, height, higher; /* the first `higher` tiles have height + 1 rows, the others height */
+} Tiles;
+
+static Geometry
+get_geometry (ClipDevice *device)
+{
+  guint width = clip_device_get_vector_width (device);
+  if (width >= 16)
+    return (Geometry){ 16, 14 };
+  return (Geometry){ width >= 8 ? 8 : 4, 6 };
+}
+
+static cl_kernel
+get_kernel (ClipQueue *queue, const Geometry *geometry, const char *name, GError **error)
+{
+  g_autofree char *options = g_strdup_printf ("-DVW=%u -DMAX_ROWS=%u", geometry->width, geometry->max_rows);
+  return clip_queue_get_kernel (queue, "gemm-panel", name, options, error);
+}
+
+static Tiles
+get_tiles (guint m, guint max_rows)
+{
+  guint count = (m - 1) / max_rows + 1;
+  return (Tiles){ count, m / count, m % count };
+}
+
+static guint
+get_panels (guint n, const Geometry *geometry)
+{
+  return (n - 1) / (2 * geometry->width) + 1;
+}
+
+/* One panel: to[k][columns] = from[columns][k], in blocks of k that stay in the first-level cache. */
+static void
+pack_panel (const float *from, guint columns, guint k, guint panel_width, float *to)
+{
+  const guint block = 16;
+  for (guint start = 0; start < k; start += block) {
+    guint end = MIN (start + block, k);
+    for (guint j = 0; j < columns; j++) {
+      for (guint i = start; i < end; i++)
+        to[(gsize) i * panel_width + j] = from[(gsize) j * k + i];
+    }
+    for (guint i = start; i < end; i++)
+      memset (to + (gsize) i * panel_width + columns, 0, (panel_width - columns) * sizeof (float));
+  }
+}
+
+static gboolean
+pack_weight (ClipLinear *linear, ClipQueue *queue, const float *weight, guint panel_width, GError **error)
+{
+  float *to = clip_buffer_map (linear->weight, queue, CL_MAP_WRITE, error);
+  if (!to)
+    return FALSE;
+  for (guint column = 0; column < linear->n; column += panel_width) {
+    guint columns = MIN (panel_width, linear->n - column);
+    pack_panel (weight + (gsize) column * linear->k, columns, linear->k, panel_width,
+        to + (gsize) column * linear->k);
+  }
+  clip_buffer_unmap (linear->weight, queue, to);
+  return TRUE;
+}
+
+static gboolean
+panel_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const float *bias, GError **error)
+{
+  ClipDevice *device = clip_queue_get_device (queue);
+  Geometry geometry = get_geometry (device);
+  gsize columns = (gsize) get_panels (linear->n, &geometry) * 2 * geometry.width;
+  linear->weight = clip_buffer_new (device, columns * linear->k * sizeof (float), error);
+  if (!linear->weight || !pack_weight (linear, queue, weight, 2 * geometry.width, error))
+    return FALSE;
+  g_autofree float *padded = g_new0 (float, columns);
+  if (bias)
+    memcpy (padded, bias, linear->n * sizeof (float));
+  linear->bias = clip_buffer_new (device, columns * sizeof (float), error);
+  return linear->bias && clip_buffer_write (linear->bias, queue, 0, padded, columns * sizeof (float), error);
+}
+
+/* A as row tiles in the queue's scratch memory */
+static ClipBuffer *
+pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry,
+    const Tiles *tiles, GError **error)
+{
+  /* each tile is followed by a vector's gap, over which its last store runs */
+  gsize floats = (gsize) call->m * linear->k + (gsize) tiles->count * geometry->width;
+  ClipBuffer *packed = clip_queue_get_scratch (queue, floats * sizeof (float), error);
+  cl_kernel kernel = packed ? get_kernel (queue, geometry, "gemm_pack_a", error) : NULL;
+  if (!kernel)
+    return NULL;
+  cl_uint k = linear->k, height = tiles->height, higher = tiles->higher, lda = call->lda;
+  cl_ulong offset = call->a_offset;
+  const gsize global[1] = { tiles->count }, local[1] = { 1 };
+  if (!clip_kernel_set_args (kernel, error, CLIP_ARG (k), CLIP_ARG (height), CLIP_ARG (higher),
+          CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG_BUFFER (packed), CLIP_ARGS_END)
+      || !clip_queue_run (queue, kernel, 1, global, local, error))
+    return NULL;
+  return packed;
+}
+
+static guint
+get_tiles_per_chunk (const Tiles *tiles, guint m, guint k, guint panels, guint units)
+{
+  guint by_cache = MAX ((gsize) m * k * sizeof (float) / CHUNK_BYTES, 1);
+  guint by_units = ITEMS_PER_UNIT * units / panels;
+  guint chunks = CLAMP (MAX (by_cache, by_units), 1, tiles->count);
+  return (tiles->count - 1) / chunks + 1;
+}
+
+static gboolean
+panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
+{
+  ClipDevice *device = clip_queue_get_device (queue);
+  Geometry geometry = get_geometry (device);
+  Tiles tiles = get_tiles (call->m, geometry.max_rows);
+  /* a single row is its own packed form */
+  ClipBuffer *a = call->m == 1 ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
+  cl_kernel kernel = a ? get_kernel (queue, &geometry, "gemm_panel", error) : NULL;
+  if (!kernel)
+    return FALSE;
+  guint panels = get_panels (linear->n, &geometry);
+  cl_uint per_chunk = get_tiles_per_chunk (
+      &tiles, call->m, linear->k, panels, clip_device_get_compute_units (device));
+  cl_uint n = linear->n, k = linear->k, count = tiles.count, height = tiles.height, higher = tiles.higher;
+  cl_ulong a_offset = call->m == 1 ? call->a_offset : 0, c_offset = call->c_offset;
+  cl_int activation = call->activation, add = call->residual != NULL;
+  cl_uint ldc = call->ldc;
+  const gsize global[2] = { panels, (tiles.count - 1) / per_chunk + 1 }, local[2] = { 1, 1 };
+  return clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (count),
+             CLIP_ARG (per_chunk), CLIP_ARG (height), CLIP_ARG (higher), CLIP_ARG_BUFFER (a),
+             CLIP_ARG (a_offset), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
+             CLIP_ARG (activation), CLIP_ARG (add), CLIP_ARG_BUFFER (add ? call->residual : call->c),
+             CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 2, global, local, error);
+}
+
+const ClipLinearBackend clip_linear_panel = { "panel", panel_pack, panel_run };

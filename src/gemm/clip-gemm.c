@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What both backends of ClipLinear share: checks, and which of them to take. */
+#include "clip-gemm-private.h"
+
+#include <string.h>
+
+ClipLinear *
+clip_linear_new_with_backend (const ClipLinearBackend *backend, ClipQueue *queue, const float *weight,
+    const float *bias, guint n, guint k, GError **error)
+{
+  g_autoptr (ClipLinear) linear = g_new0 (ClipLinear, 1);
+  linear->backend = backend;
+  linear->n = n;
+  linear->k = k;
+  linear->has_bias = bias != NULL;
+  if (!backend->pack (linear, queue, weight, bias, error))
+    return NULL;
+  return g_steal_pointer (&linear);
+}
+
+ClipLinear *
+clip_linear_new (ClipQueue *queue, const float *weight, const float *bias, guint n, guint k,
+    guint typical_m, GError **error)
+{
+  g_return_val_if_fail (queue && weight && n > 0 && k > 0, NULL);
+  const char *forced = g_getenv ("GST_CLIP_GEMM");
+  if (!forced || !*forced)
+    return clip_linear_choose (queue, weight, bias, n, k, MAX (typical_m, 1), error);
+  const ClipLinearBackend *backends[] = { &clip_linear_panel, &clip_linear_clblast };
+  for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
+    if (strcmp (forced, backends[i]->name) == 0)
+      return clip_linear_new_with_backend (backends[i], queue, weight, bias, n, k, error);
+  }
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE,
+      "GST_CLIP_GEMM is '%s', expected 'panel' or 'clblast', or unset to let measurement decide", forced);
+  return NULL;
+}
+
+void
+clip_linear_free (ClipLinear *linear)
+{
+  if (!linear)
+    return;
+  g_clear_pointer (&linear->weight, clip_buffer_unref);
+  g_clear_pointer (&linear->bias, clip_buffer_unref);
+  g_free (linear);
+}
+
+const char *
+clip_linear_get_backend (ClipLinear *linear)
+{
+  return linear->backend->name;
+}
+
+static gboolean
+fits (ClipBuffer *buffer, gsize offset, guint rows, guint stride, guint columns)
+{
+  gsize end = offset + (gsize) (rows - 1) * stride + columns;
+  return columns <= stride && end <= clip_buffer_get_size (buffer) / sizeof (float);
+}
+
+gboolean
+clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, gsize a_offset, guint lda,
+    ClipActivation activation, ClipBuffer *residual, ClipBuffer *c, gsize c_offset, guint ldc, GError **error)
+{
+  if (m == 0)
+    return TRUE;
+  g_return_val_if_fail (a != c && fits (a, a_offset, m, lda, linear->k), FALSE);
+  g_return_val_if_fail (fits (c, c_offset, m, ldc, linear->n), FALSE);
+  g_return_val_if_fail (!residual || fits (residual, c_offset, m, ldc, linear->n), FALSE);
+  const ClipLinearCall call = { m, a, a_offset, lda, activation, residual, c, c_offset, ldc };
+  return linear->backend->run (linear, queue, &call, error);
+}
