@@ -29,11 +29,24 @@ parity_holds (ParityResult result)
   return result.embedding <= EMBEDDING_TOLERANCE && result.cosine >= COSINE_BOUND;
 }
 
-GArray *
-parity_tokens (const gint32 *ids, gsize length, gint32 end)
+gsize
+parity_golden_texts (RefFile *golden)
 {
+  guint dims;
+  const gsize *shape = ref_shape (golden, "input_ids", &dims);
+  g_assert_true (shape && dims == 2);
+  return shape[0];
+}
+
+GArray *
+parity_golden_tokens (RefFile *golden, gsize index, gint32 end)
+{
+  guint dims;
+  gsize count, length = ref_shape (golden, "input_ids", &dims)[1];
+  const gint32 *ids = ref_i32 (golden, "input_ids", &count);
+  g_assert_true (ids && (index + 1) * length <= count);
   GArray *tokens = g_array_new (FALSE, FALSE, sizeof (gint32));
-  for (gsize i = 0; i < length; i++) {
+  for (gsize i = index * length; i < (index + 1) * length; i++) {
     g_array_append_val (tokens, ids[i]);
     if (ids[i] == end)
       break;
@@ -46,12 +59,10 @@ parity_encode_golden_texts (ClipModel *model, RefFile *golden)
 {
   const ClipModelConfig *config = clip_model_get_config (model);
   g_autoptr (GError) error = NULL;
-  gsize n, length;
-  const gint32 *ids = ref_i32 (golden, "input_ids", &n, &length);
-  g_assert_nonnull (ids);
+  gsize n = parity_golden_texts (golden);
   g_autoptr (GPtrArray) tokens = g_ptr_array_new_with_free_func ((GDestroyNotify) g_array_unref);
   for (gsize i = 0; i < n; i++)
-    g_ptr_array_add (tokens, parity_tokens (ids + i * length, length, config->eos_id));
+    g_ptr_array_add (tokens, parity_golden_tokens (golden, i, config->eos_id));
   float *out = g_new (float, n * config->embed_dim);
   gboolean ok = clip_model_encode_tokens (model, (GArray **) tokens->pdata, n, out, NULL, &error);
   g_assert_no_error (error);

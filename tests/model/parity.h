@@ -20,8 +20,10 @@ typedef struct {
 ParityResult parity_compare (const float *got, const float *want, gsize rows, gsize width);
 gboolean parity_holds (ParityResult result);
 
-/** parity_tokens: (transfer full): a padded row of ids up to and with its first end token */
-GArray *parity_tokens (const gint32 *ids, gsize length, gint32 end);
+/** parity_golden_texts: rows of the golden's input_ids */
+gsize parity_golden_texts (RefFile *golden);
+/** parity_golden_tokens: (transfer full): row @index of input_ids up to and with its first end token */
+GArray *parity_golden_tokens (RefFile *golden, gsize index, gint32 end);
 
 /**
  * parity_check_outputs: embeddings of both towers and the logits against the golden's

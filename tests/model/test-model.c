@@ -134,10 +134,8 @@ test_steps (gconstpointer data)
   g_autoptr (ClipModel) model = load (c->directory);
   clip_model_set_trace (model, check_step, &check);
   g_autofree float *images = encode_images (model, golden, 1);
-  gsize n, length;
-  const gint32 *ids = ref_i32 (golden, "input_ids", &n, &length);
   const ClipModelConfig *config = clip_model_get_config (model);
-  GArray *tokens = parity_tokens (ids, length, config->eos_id);
+  GArray *tokens = parity_golden_tokens (golden, 0, config->eos_id);
   g_autofree float *text = g_new (float, config->embed_dim);
   clip_model_encode_tokens (model, &tokens, 1, text, NULL, &error);
   g_assert_no_error (error);
@@ -160,12 +158,11 @@ test_batching (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (ClipModel) model = load (cases[0].directory);
   const ClipModelConfig *config = clip_model_get_config (model);
-  gsize n, length;
-  const gint32 *ids = ref_i32 (golden, "input_ids", &n, &length);
+  gsize n = parity_golden_texts (golden);
   g_autofree float *together = parity_encode_golden_texts (model, golden);
   g_autofree float *alone = g_new (float, config->embed_dim);
   for (gsize i = 0; i < n; i++) {
-    GArray *tokens = parity_tokens (ids + i * length, length, config->eos_id);
+    GArray *tokens = parity_golden_tokens (golden, i, config->eos_id);
     clip_model_encode_tokens (model, &tokens, 1, alone, NULL, &error);
     g_assert_no_error (error);
     g_assert_true (parity_holds (
