@@ -13,12 +13,19 @@ typedef struct {
 } ClipEntity;
 
 typedef struct {
+  gunichar code;
+  gunichar lower;
+} ClipLower;
+
+typedef struct {
   gunichar first;
   gunichar last;
 } ClipRange;
 
 extern const ClipEntity clip_entities[];
 extern const guint clip_entities_size;
+extern const ClipLower clip_lower[];
+extern const guint clip_lower_size;
 extern const ClipRange clip_cased[];
 extern const guint clip_cased_size;
 extern const ClipRange clip_case_ignorable[];
@@ -35,7 +42,15 @@ GString *clip_text_clean (const char *text, gsize length);
 /** clip_text_validate: as g_utf8_validate(), but NUL is a character; @offset is of the first bad byte */
 gboolean clip_text_validate (const char *text, gsize length, gsize *offset);
 
-#define CLIP_MAX_JSON_DEPTH 32
+typedef struct _ClipWords ClipWords;
+/** clip_words_new: the compiled regular expression that splits a text; immutable, thread-safe */
+ClipWords *clip_words_new (GError **error);
+void clip_words_free (ClipWords *words);
+typedef void (*ClipWordFunc) (const char *word, gsize length, gpointer data);
+/** clip_words_split: calls @each for every word of @text (valid UTF-8), in order */
+gboolean clip_words_split (const ClipWords *words, const GString *text, ClipWordFunc each,
+    gpointer data, GError **error);
+
 /** clip_read_file: a regular file of at most @limit bytes, NUL-terminated */
 char *clip_read_file (const char *path, gsize limit, int code, gsize *length, GError **error);
 /** clip_read_gzip: likewise, @limit is for what it unpacks to */

@@ -117,7 +117,28 @@ is_final_sigma (const GString *text, const char *sigma)
   return TRUE;
 }
 
-/* Not g_utf8_strdown(), which follows the locale (Turkish, Lithuanian). */
+static int
+compare_lower (const void *key, const void *element)
+{
+  const gunichar c = *(const gunichar *) key;
+  const gunichar code = ((const ClipLower *) element)->code;
+
+  return (c > code) - (c < code);
+}
+
+static gunichar
+lower_one (gunichar c)
+{
+  const ClipLower *found = c < 0x80 ? NULL
+      : bsearch (&c, clip_lower, clip_lower_size, sizeof (ClipLower), compare_lower);
+
+  return found ? found->lower : c < 0x80 ? (gunichar) g_ascii_tolower ((char) c) : c;
+}
+
+/*
+ * As Python's str.lower(). Not g_utf8_strdown(), which follows the locale (Turkish, Lithuanian); not
+ * g_unichar_tolower(), which leaves Roman numerals and circled letters as they are.
+ */
 static GString *
 lower (const GString *text)
 {
@@ -131,7 +152,7 @@ lower (const GString *text)
     else if (c == CAPITAL_SIGMA && is_final_sigma (text, p))
       g_string_append_unichar (out, FINAL_SIGMA);
     else
-      g_string_append_unichar (out, g_unichar_tolower (c));
+      g_string_append_unichar (out, lower_one (c));
   }
   return out;
 }

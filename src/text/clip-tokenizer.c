@@ -4,45 +4,18 @@
 
 #include "clip-text-private.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 #include <string.h>
 
 #define MAX_TEXT (64 << 10) /* bytes: far beyond any context, and a bound on the work */
 #define MAX_CACHED_WORD 64 /* bytes */
 #define MAX_CACHE 16384 /* words */
 
-/*
- * As in simple_tokenizer.py, but for the white space: PCRE2's \s has U+180E, Unicode's White_Space
- * and Python's regular expressions have not.
- */
-#define SPACE "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
-  "\\x{205f}\\x{3000}"
-#define PATTERN "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|\\p{L}++|\\p{N}|" \
-  "[^" SPACE "\\p{L}\\p{N}]++"
-
 struct _ClipTokenizer {
   ClipVocabulary *vocabulary;
-  pcre2_code *words;
+  ClipWords *words;
   GMutex lock;
   GHashTable *cache; /* GBytes -> GArray of gint32; guarded by lock */
 };
-
-static pcre2_code *
-compile_pattern (GError **error)
-{
-  int code;
-  PCRE2_SIZE offset;
-  pcre2_code *pattern = pcre2_compile ((PCRE2_SPTR) PATTERN, PCRE2_ZERO_TERMINATED,
-      PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS, &code, &offset, NULL);
-
-  if (!pattern)
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
-        "the PCRE2 library refuses the tokenizer's pattern (error %d at %" G_GSIZE_FORMAT
-        "); is it built with Unicode support?",
-        code, (gsize) offset);
-  return pattern;
-}
 
 ClipTokenizer *
 clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
@@ -53,7 +26,7 @@ clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
   g_mutex_init (&tokenizer->lock);
   tokenizer->cache = g_hash_table_new_full (g_bytes_hash, g_bytes_equal,
       (GDestroyNotify) g_bytes_unref, (GDestroyNotify) g_array_unref);
-  tokenizer->words = compile_pattern (error);
+  tokenizer->words = clip_words_new (error);
   if (!tokenizer->words)
     return NULL;
   source = clip_vocabulary_source_find (directory, vocab_size, error);
@@ -69,7 +42,7 @@ clip_tokenizer_free (ClipTokenizer *tokenizer)
   if (!tokenizer)
     return;
   g_clear_pointer (&tokenizer->vocabulary, clip_vocabulary_free);
-  g_clear_pointer (&tokenizer->words, pcre2_code_free);
+  g_clear_pointer (&tokenizer->words, clip_words_free);
   g_clear_pointer (&tokenizer->cache, g_hash_table_unref);
   g_mutex_clear (&tokenizer->lock);
   g_free (tokenizer);
@@ -119,10 +92,17 @@ is_text (const char *word, gsize length, const char *text)
   return length == strlen (text) && memcmp (word, text, length) == 0;
 }
 
+typedef struct {
+  ClipTokenizer *tokenizer;
+  GArray *ids;
+} Output;
+
 static void
-append_word (ClipTokenizer *tokenizer, const char *word, gsize length, GArray *ids)
+append_word (const char *word, gsize length, gpointer data)
 {
+  ClipTokenizer *tokenizer = ((Output *) data)->tokenizer;
   const ClipVocabulary *vocabulary = tokenizer->vocabulary;
+  GArray *ids = ((Output *) data)->ids;
   const guint from = ids->len;
 
   if (is_text (word, length, "<|startoftext|>")) {
@@ -138,27 +118,6 @@ append_word (ClipTokenizer *tokenizer, const char *word, gsize length, GArray *i
     clip_bpe_encode (vocabulary, (const guint8 *) word, length, ids);
     remember (tokenizer, key, ids, from);
   }
-}
-
-static gboolean
-append_words (ClipTokenizer *tokenizer, const GString *text, GArray *ids, GError **error)
-{
-  pcre2_match_data *match = pcre2_match_data_create (1, NULL);
-  PCRE2_SIZE start = 0;
-  int found;
-
-  while ((found = pcre2_match (tokenizer->words, (PCRE2_SPTR) text->str, text->len, start,
-              PCRE2_NO_UTF_CHECK, match, NULL)) >= 0) {
-    const PCRE2_SIZE *span = pcre2_get_ovector_pointer (match);
-    append_word (tokenizer, text->str + span[0], span[1] - span[0], ids);
-    start = span[1];
-  }
-  pcre2_match_data_free (match);
-  if (found == PCRE2_ERROR_NOMATCH)
-    return TRUE;
-  g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT, "the prompt cannot be split (PCRE2 error %d)",
-      found);
-  return FALSE;
 }
 
 static gboolean
@@ -193,8 +152,9 @@ clip_tokenizer_encode (ClipTokenizer *tokenizer, const char *text, gssize length
   if (!check_text (prompt, size, error))
     return NULL;
   GString *clean = clip_text_clean (prompt, size);
+  Output output = { tokenizer, ids };
   g_array_append_val (ids, tokenizer->vocabulary->start);
-  const gboolean ok = append_words (tokenizer, clean, ids, error);
+  const gboolean ok = clip_words_split (tokenizer->words, clean, append_word, &output, error);
   g_string_free (clean, TRUE);
   if (!ok)
     return NULL;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MAX_JSON (64 << 20)
+#define MAX_DEPTH 32
 
 static gboolean
 fail (GError **error, const char *path, const char *message)
@@ -31,7 +32,7 @@ is_shallow (const char *text, gsize length)
     } else if (c == '"') {
       in_string = TRUE;
     } else if (c == '{' || c == '[') {
-      if (++depth > CLIP_MAX_JSON_DEPTH)
+      if (++depth > MAX_DEPTH)
         return FALSE;
     } else if ((c == '}' || c == ']') && depth > 0) {
       depth--;

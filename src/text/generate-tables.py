@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""generate-tables.py OUT.c: HTML5's named character references, and which characters are cased.
+"""generate-tables.py OUT.c: HTML5's named character references, and lower case.
 
-The names come from the standard library's html.entities. The two classes that the final-sigma rule
-of Unicode's SpecialCasing needs are observed in str.lower() itself.
+The names come from the standard library's html.entities. The simple lower-case mappings and the two
+classes that the final-sigma rule of Unicode's SpecialCasing needs are observed in str.lower() itself.
 """
 import html.entities
 import sys
@@ -39,6 +39,8 @@ cased = [code for code in characters if has_final_sigma(chr(code))]
 cased_set = set(cased)
 ignorable = [code for code in characters
              if code not in cased_set and has_final_sigma("A" + chr(code))]
+lower = [(code, ord(chr(code).lower())) for code in characters
+         if chr(code).lower() != chr(code) and len(chr(code).lower()) == 1]
 entities = sorted((name.encode("ascii"), text) for name, text in html.entities.html5.items())
 
 with open(sys.argv[1], "w", encoding="utf-8") as out:
@@ -46,5 +48,8 @@ with open(sys.argv[1], "w", encoding="utf-8") as out:
     out.write("const ClipEntity clip_entities[] = {\n")
     out.writelines(f'  {{"{name.decode()}", {literal(text)}}},\n' for name, text in entities)
     out.write(f"}};\nconst guint clip_entities_size = {len(entities)};\n\n")
+    out.write("const ClipLower clip_lower[] = {\n")
+    out.writelines(f"  {{0x{code:x}, 0x{to:x}}},\n" for code, to in lower)
+    out.write(f"}};\nconst guint clip_lower_size = {len(lower)};\n\n")
     write_ranges(out, "clip_cased", cased)
     write_ranges(out, "clip_case_ignorable", ignorable)
