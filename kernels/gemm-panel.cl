@@ -51,7 +51,7 @@ typedef int4 ivec;
 
 #define TILE(ROWS) \
   static void tile_##ROWS (const uint k, __global const float *a, __global const vec *w, \
-      __global const char *next, const uint step, vec *sum) \
+      __global const char *next, const uint step, volatile vec *sum) \
   { \
     vec c[ROWS][2]; \
     _Pragma ("unroll") for (int r = 0; r < ROWS; r++) \
@@ -82,7 +82,7 @@ TILE (7) TILE (8) TILE (9) TILE (10) TILE (11) TILE (12) TILE (13) TILE (14)
     break;
 
 static void multiply (const uint rows, const uint k, __global const float *a,
-    __global const vec *w, __global const char *next, const uint step, vec *sum)
+    __global const vec *w, __global const char *next, const uint step, volatile vec *sum)
 {
   switch (rows) {
     CASE (1) CASE (2) CASE (3) CASE (4) CASE (5) CASE (6)
@@ -176,7 +176,9 @@ __kernel void gemm_panel (const uint n, const uint k, const uint tiles, const ui
   const uint first = get_global_id (1) * tiles_per_chunk;
   const uint last = min (first + tiles_per_chunk, tiles);
   const uint step = (2 * sizeof (vec) + last - first - 1) / (last - first);
-  vec sum[2 * MAX_ROWS];
+  // volatile: else the compiler merges the loops' sums in registers across the switch, and spills
+  // them inside the loops, at half the speed
+  volatile vec sum[2 * MAX_ROWS];
   a += a_offset;
   w += (ulong) panel * k * 2;
   __global const char *next = (__global const char *) (w + (ulong) k * 2);
