@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "weights/clip-convert.h"
+
+#include <string.h>
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
+static guint16
+load_u16 (const guint8 *p)
+{
+  return p[0] | p[1] << 8;
+}
+
+/* Exponent and mantissa move by 13 bits and the bias grows by 112. A subnormal becomes
+ * 2^-14 (1 + m) first and loses the 2^-14 again: no operand is a float32 subnormal, so the
+ * thread's flush-to-zero mode has no say. */
+static float
+f16_to_f32 (guint16 half)
+{
+  const guint32 bias = 112u << 23, smallest = 113u << 23;
+  guint32 bits = (half & 0x7fffu) << 13, exponent = half & 0x7c00u;
+  float value, base;
+  bits += bias;
+  if (exponent == 0x7c00u)
+    bits += bias;
+  if (exponent == 0)
+    bits += 1u << 23;
+  memcpy (&value, &bits, sizeof value);
+  memcpy (&base, &smallest, sizeof base);
+  if (exponent == 0)
+    value -= base;
+  return half & 0x8000u ? -value : value;
+}
+
+void
+clip_convert_f16_portable (const guint8 *src, float *dst, gsize count)
+{
+  for (gsize i = 0; i < count; i++)
+    dst[i] = f16_to_f32 (load_u16 (src + 2 * i));
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+__attribute__ ((target ("avx,f16c"))) static gsize
+convert_f16c (const guint8 *src, float *dst, gsize count)
+{
+  gsize i = 0;
+  for (; i + 8 <= count; i += 8)
+    _mm256_storeu_ps (dst + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) (src + 2 * i))));
+  return i;
+}
+
+static gsize
+convert_fast (const guint8 *src, float *dst, gsize count)
+{
+  return __builtin_cpu_supports ("avx") && __builtin_cpu_supports ("f16c") ? convert_f16c (src, dst, count) : 0;
+}
+#else
+static gsize
+convert_fast (const guint8 *src, float *dst, gsize count)
+{
+  return 0;
+}
+#endif
+
+void
+clip_convert_f16 (const guint8 *src, float *dst, gsize count)
+{
+  gsize done = convert_fast (src, dst, count);
+  clip_convert_f16_portable (src + 2 * done, dst + done, count - done);
+}
+
+void
+clip_convert_bf16 (const guint8 *src, float *dst, gsize count)
+{
+  for (gsize i = 0; i < count; i++) {
+    guint32 bits = (guint32) load_u16 (src + 2 * i) << 16;
+    memcpy (dst + i, &bits, sizeof bits);
+  }
+}
+
+void
+clip_convert_f32 (const guint8 *src, float *dst, gsize count)
+{
+#if G_BYTE_ORDER == G_LITTLE_ENDIAN
+  memcpy (dst, src, count * sizeof *dst);
+#else
+  for (gsize i = 0; i < count; i++) {
+    guint32 bits;
+    memcpy (&bits, src + 4 * i, sizeof bits);
+    bits = GUINT32_FROM_LE (bits);
+    memcpy (dst + i, &bits, sizeof bits);
+  }
+#endif
+}
+
+gsize
+clip_find_not_finite (const float *values, gsize count)
+{
+  for (gsize i = 0; i < count; i++) {
+    guint32 bits;
+    memcpy (&bits, values + i, sizeof bits);
+    if ((bits & 0x7f800000u) == 0x7f800000u)
+      return i;
+  }
+  return count;
+}

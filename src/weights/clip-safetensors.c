@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "weights/clip-safetensors.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "weights/clip-json.h"
+
+/* The largest CLIP header is under 200 KB; JSON trees take some 30 times their text. */
+#define MAX_HEADER (16u << 20)
+
+struct _ClipSafetensors {
+  char *name;
+  void *map; /* NULL: the bytes belong to the caller */
+  gsize map_length;
+  const guint8 *data; /* after the header */
+  gsize data_length;
+  GHashTable *tensors; /* name -> ClipTensor */
+};
+
+static const struct {
+  const char *name;
+  guint8 size;
+} dtypes[] = { { "F32", 4 }, { "F16", 2 }, { "BF16", 2 }, { "F64", 8 }, { "I64", 8 }, { "I32", 4 }, { "I16", 2 },
+  { "I8", 1 }, { "U8", 1 }, { "BOOL", 1 }, { "U16", 2 }, { "U32", 4 }, { "U64", 8 }, { "F8_E4M3", 1 },
+  { "F8_E5M2", 1 }, { "F8_E8M0", 1 }, { "C64", 8 } };
+
+static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *message = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error_literal (error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
+  return FALSE;
+}
+
+char *
+clip_tensor_shape_string (const guint64 *shape, guint n_dims)
+{
+  GString *text = g_string_new ("[");
+  for (guint i = 0; i < n_dims; i++)
+    g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, i ? "," : "", shape[i]);
+  g_string_append_c (text, ']');
+  return g_string_free (text, FALSE);
+}
+
+static JsonArray *
+array_member (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  return node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+}
+
+static gboolean
+parse_dtype (JsonObject *object, ClipTensor *tensor, gsize *item, GError **error)
+{
+  const char *found = NULL;
+  if (!clip_json_read_string (object, "dtype", &found, error))
+    return FALSE;
+  for (gsize i = 0; found && i < G_N_ELEMENTS (dtypes); i++)
+    if (g_str_equal (found, dtypes[i].name)) {
+      tensor->dtype = dtypes[i].name;
+      *item = dtypes[i].size;
+      return TRUE;
+    }
+  return fail (error, "dtype is %.40s, expected F32, F16, BF16 or another of the format's types", found ? found : "absent");
+}
+
+/* TRUE with the product of @shape in tensor->count */
+static gboolean
+parse_shape (JsonObject *object, ClipTensor *tensor, GError **error)
+{
+  JsonArray *shape = array_member (object, "shape");
+  if (!shape || json_array_get_length (shape) > CLIP_TENSOR_MAX_DIMS)
+    return fail (error, "shape is absent or has more than %d dimensions", CLIP_TENSOR_MAX_DIMS);
+  tensor->n_dims = json_array_get_length (shape);
+  tensor->count = 1;
+  for (guint i = 0; i < tensor->n_dims; i++) {
+    if (!clip_json_node_uint (json_array_get_element (shape, i), &tensor->shape[i]))
+      return fail (error, "dimension %u of the shape is not a whole number of 0 or more", i);
+    if (!g_size_checked_mul (&tensor->count, tensor->count, tensor->shape[i]))
+      return fail (error, "the shape has more elements than memory can hold");
+  }
+  return TRUE;
+}
+
+static gboolean
+parse_offsets (JsonObject *object, ClipTensor *tensor, ClipSafetensors *file, GError **error)
+{
+  JsonArray *offsets = array_member (object, "data_offsets");
+  guint64 begin, end;
+  if (!offsets || json_array_get_length (offsets) != 2
+      || !clip_json_node_uint (json_array_get_element (offsets, 0), &begin)
+      || !clip_json_node_uint (json_array_get_element (offsets, 1), &end))
+    return fail (error, "data_offsets is not two whole numbers of 0 or more");
+  if (begin > end || end > file->data_length)
+    return fail (error,
+        "data_offsets are %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ", but the file has %" G_GSIZE_FORMAT
+        " bytes of data; was it cut?",
+        begin, end, file->data_length);
+  tensor->data = file->data + begin;
+  tensor->size = end - begin;
+  return TRUE;
+}
+
+static gboolean
+parse_tensor (JsonNode *node, ClipTensor *tensor, ClipSafetensors *file, GError **error)
+{
+  gsize item = 0, size;
+  if (!JSON_NODE_HOLDS_OBJECT (node))
+    return fail (error, "is not an object with dtype, shape and data_offsets");
+  JsonObject *object = json_node_get_object (node);
+  if (!parse_dtype (object, tensor, &item, error) || !parse_shape (object, tensor, error)
+      || !parse_offsets (object, tensor, file, error))
+    return FALSE;
+  if (g_size_checked_mul (&size, tensor->count, item) && size == tensor->size)
+    return TRUE;
+  g_autofree char *shape = clip_tensor_shape_string (tensor->shape, tensor->n_dims);
+  return fail (error, "is %s %s, which does not fit its %" G_GSIZE_FORMAT " bytes", tensor->dtype, shape, tensor->size);
+}
+
+static int
+compare_place (gconstpointer a, gconstpointer b)
+{
+  const ClipTensor *x = *(ClipTensor *const *) a, *y = *(ClipTensor *const *) b;
+  if (x->data != y->data)
+    return x->data < y->data ? -1 : 1;
+  return x->size < y->size ? -1 : x->size > y->size;
+}
+
+/* In the order of the file each tensor begins where the one before it ends: the format allows neither overlap nor hole */
+static gboolean
+check_cover (ClipSafetensors *file, GError **error)
+{
+  g_autoptr (GPtrArray) all = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, file->tensors);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    g_ptr_array_add (all, value);
+  g_ptr_array_sort (all, compare_place);
+  const guint8 *next = file->data;
+  for (guint i = 0; i < all->len; i++) {
+    const ClipTensor *tensor = all->pdata[i];
+    if (tensor->data != next)
+      return fail (error, "tensors %s at byte %" G_GSIZE_FORMAT " of the data; the file is damaged",
+          tensor->data < next ? "overlap" : "leave a hole", (gsize) (tensor->data - file->data));
+    next += tensor->size;
+  }
+  gsize rest = file->data + file->data_length - next;
+  return rest == 0 || fail (error, "%" G_GSIZE_FORMAT " bytes follow the last tensor; the file is damaged", rest);
+}
+
+static gboolean
+parse_members (ClipSafetensors *file, JsonObject *root, GError **error)
+{
+  JsonObjectIter iter;
+  const char *name;
+  JsonNode *node;
+  json_object_iter_init (&iter, root);
+  while (json_object_iter_next (&iter, &name, &node)) {
+    if (g_str_equal (name, "__metadata__"))
+      continue;
+    g_autofree ClipTensor *tensor = g_new0 (ClipTensor, 1);
+    if (!parse_tensor (node, tensor, file, error)) {
+      g_prefix_error (error, "tensor %.200s: ", name);
+      return FALSE;
+    }
+    g_hash_table_insert (file->tensors, g_strdup (name), g_steal_pointer (&tensor));
+  }
+  return check_cover (file, error);
+}
+
+static gboolean
+parse_bytes (ClipSafetensors *file, const guint8 *bytes, gsize length, GError **error)
+{
+  guint64 header;
+  if (length < 8)
+    return fail (error, "has %" G_GSIZE_FORMAT " bytes, too few for a safetensors file; download it again", length);
+  memcpy (&header, bytes, 8);
+  header = GUINT64_FROM_LE (header);
+  if (header > length - 8 || header > MAX_HEADER)
+    return fail (error,
+        "header of %" G_GUINT64_FORMAT " bytes in a file of %" G_GSIZE_FORMAT
+        ": cut, or not a safetensors file; download it again",
+        header, length);
+  file->data = bytes + 8 + header;
+  file->data_length = length - 8 - header;
+  g_autoptr (JsonNode) root = clip_json_parse ((const char *) bytes + 8, header, error);
+  if (!root) {
+    g_prefix_error (error, "header: ");
+    return FALSE;
+  }
+  return parse_members (file, json_node_get_object (root), error);
+}
+
+static ClipSafetensors *
+safetensors_new (const char *path)
+{
+  ClipSafetensors *file = g_new0 (ClipSafetensors, 1);
+  file->name = g_filename_display_basename (path);
+  file->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  return file;
+}
+
+ClipSafetensors *
+clip_safetensors_parse (const guint8 *data, gsize length, const char *name, GError **error)
+{
+  g_autoptr (ClipSafetensors) file = safetensors_new (name);
+  if (parse_bytes (file, data, length, error))
+    return g_steal_pointer (&file);
+  g_prefix_error (error, "%s: ", file->name);
+  return NULL;
+}
+
+/* O_NONBLOCK: a named pipe must give an error, not wait for a writer */
+static gboolean
+map_file (ClipSafetensors *file, const char *path, GError **error)
+{
+  struct stat info = { 0 };
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 || fstat (fd, &info) != 0) {
+    int code = errno;
+    if (fd >= 0)
+      close (fd);
+    return fail (error, "cannot be read: %s", g_strerror (code));
+  }
+  gboolean usable = S_ISREG (info.st_mode) && info.st_size > 0 && (guint64) info.st_size <= G_MAXSIZE;
+  void *map = usable ? mmap (NULL, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  int code = errno;
+  close (fd);
+  if (!usable)
+    return fail (error, "is %s; download it again", S_ISREG (info.st_mode) ? "empty" : "not a file");
+  if (map == MAP_FAILED)
+    return fail (error, "cannot be mapped: %s", g_strerror (code));
+  file->map = map;
+  file->map_length = info.st_size;
+  madvise (map, file->map_length, MADV_SEQUENTIAL);
+  return TRUE;
+}
+
+ClipSafetensors *
+clip_safetensors_open (const char *path, GError **error)
+{
+  g_autoptr (ClipSafetensors) file = safetensors_new (path);
+  if (map_file (file, path, error) && parse_bytes (file, file->map, file->map_length, error))
+    return g_steal_pointer (&file);
+  g_prefix_error (error, "%s: ", file->name);
+  return NULL;
+}
+
+void
+clip_safetensors_free (ClipSafetensors *file)
+{
+  if (!file)
+    return;
+  if (file->map)
+    munmap (file->map, file->map_length);
+  g_hash_table_unref (file->tensors);
+  g_free (file->name);
+  g_free (file);
+}
+
+const char *
+clip_safetensors_get_name (ClipSafetensors *file)
+{
+  return file->name;
+}
+
+const ClipTensor *
+clip_safetensors_lookup (ClipSafetensors *file, const char *tensor)
+{
+  return g_hash_table_lookup (file->tensors, tensor);
+}
+
+GList *
+clip_safetensors_get_names (ClipSafetensors *file)
+{
+  return g_hash_table_get_keys (file->tensors);
+}
+
+/* Pages are dropped whole; a neighbour's share of them is read from the file again */
+void
+clip_safetensors_drop (ClipSafetensors *file, const ClipTensor *tensor)
+{
+  if (!file->map || tensor->size == 0)
+    return;
+  gsize page = sysconf (_SC_PAGESIZE);
+  gsize begin = (tensor->data - (const guint8 *) file->map) / page * page;
+  gsize end = tensor->data + tensor->size - (const guint8 *) file->map;
+  madvise ((guint8 *) file->map + begin, end - begin, MADV_DONTNEED);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a checkpoint format fills in; see the table in clip-weights.c. */
+#pragma once
+
+#include "weights/clip-json.h"
+#include "weights/clip-safetensors.h"
+#include "weights/clip-weights.h"
+
+G_BEGIN_DECLS
+
+struct _ClipWeights {
+  ClipModelConfig config;
+  GPtrArray *files;    /* ClipSafetensors, kept open */
+  GHashTable *tensors; /* canonical name -> ClipWeightsEntry */
+  gsize bytes[CLIP_DTYPE_BF16 + 1];
+};
+
+typedef struct {
+  ClipSafetensors *file;
+  const ClipTensor *tensor;
+  char *stored_name; /* for messages */
+  ClipDtype dtype;
+} ClipWeightsEntry;
+
+/**
+ * ClipTensorVisit: called for each canonical tensor that a configuration asks for
+ * Returns: FALSE with @error set to end the walk
+ */
+typedef gboolean (*ClipTensorVisit) (
+    const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error);
+gboolean clip_weights_foreach_tensor (
+    const ClipModelConfig *config, ClipTensorVisit visit, gpointer user_data, GError **error);
+
+/** clip_weights_add: takes a tensor under its canonical name after a check of shape and type */
+gboolean clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims,
+    ClipSafetensors *file, const char *stored_name, GError **error);
+
+/** clip_weights_set_logit_scale: the exponential of the stored scalar, checked */
+gboolean clip_weights_set_logit_scale (
+    ClipWeights *weights, ClipSafetensors *file, const char *stored_name, GError **error);
+
+/* Hugging Face directories: clip-weights-hf.c, clip-config-hf.c, clip-preprocess-hf.c */
+gboolean clip_hf_detect (const char *path);
+gboolean clip_hf_open (ClipWeights *weights, const char *path, GError **error);
+gboolean clip_hf_read_config (ClipModelConfig *config, const char *directory, GError **error);
+gboolean clip_hf_config_from_json (ClipModelConfig *config, JsonObject *root, GError **error);
+gboolean clip_hf_read_preprocess (ClipModelConfig *config, const char *directory, GError **error);
+gboolean clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GError **error);
+char *clip_hf_stored_name (const char *canonical);
+
+G_END_DECLS

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "weights/clip-weights.h"
+
+#include <math.h>
+
+#include "weights/clip-convert.h"
+#include "weights/clip-weights-private.h"
+
+/* exp (logit_scale): CLIP clips it to 100 in training; beyond this, softmax of a float32 cosine is noise */
+#define MAX_LOGIT_SCALE 1e6f
+
+/* The first format that knows a path opens it */
+static const struct {
+  const char *name;
+  gboolean (*detect) (const char *path);
+  gboolean (*open) (ClipWeights *weights, const char *path, GError **error);
+} formats[] = {
+  { "Hugging Face CLIPModel directory", clip_hf_detect, clip_hf_open },
+};
+
+static void
+entry_free (gpointer data)
+{
+  ClipWeightsEntry *entry = data;
+  g_free (entry->stored_name);
+  g_free (entry);
+}
+
+static ClipWeights *
+weights_new (void)
+{
+  ClipWeights *weights = g_new0 (ClipWeights, 1);
+  weights->files = g_ptr_array_new_with_free_func ((GDestroyNotify) clip_safetensors_free);
+  weights->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, entry_free);
+  return weights;
+}
+
+void
+clip_weights_free (ClipWeights *weights)
+{
+  if (!weights)
+    return;
+  g_hash_table_unref (weights->tensors);
+  g_ptr_array_unref (weights->files);
+  g_free (weights->config.name);
+  g_free (weights->config.directory);
+  g_free (weights);
+}
+
+/* "a.txt, b.bin, ..." */
+static char *
+list_directory (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  GString *text = g_string_new (NULL);
+  const char *name = NULL;
+  for (guint i = 0; dir && i < 6 && (name = g_dir_read_name (dir)); i++) {
+    g_autofree char *display = g_filename_display_name (name);
+    g_string_append_printf (text, "%s%s", i ? ", " : "", i == 5 ? "..." : display);
+  }
+  return g_string_free (text, FALSE);
+}
+
+static void
+set_unknown (GError **error, const char *path)
+{
+  const char *want = "a directory with config.json and model.safetensors (a Hugging Face CLIPModel)";
+  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: no such file or directory; expected %s", path, want);
+  } else if (!g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+        "%s: is a file; expected %s. Give the directory in which the file lies", path, want);
+  } else {
+    g_autoptr (GError) local = NULL;
+    g_autoptr (GDir) dir = g_dir_open (path, 0, &local);
+    g_autofree char *found = list_directory (path);
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: %s; expected %s. Download the whole model directory", path,
+        !dir ? local->message : *found ? found : "an empty directory", want);
+    if (*found)
+      g_prefix_error (error, "no model found: ");
+  }
+}
+
+ClipWeights *
+clip_weights_open (const char *path, GError **error)
+{
+  g_return_val_if_fail (path != NULL, NULL);
+  g_autoptr (ClipWeights) weights = weights_new ();
+  g_autofree char *display = g_filename_display_name (path);
+  for (gsize i = 0; i < G_N_ELEMENTS (formats); i++) {
+    if (!formats[i].detect (path))
+      continue;
+    if (formats[i].open (weights, path, error))
+      return g_steal_pointer (&weights);
+    g_prefix_error (error, "%s: ", display);
+    return NULL;
+  }
+  set_unknown (error, display);
+  return NULL;
+}
+
+const ClipModelConfig *
+clip_weights_get_config (ClipWeights *weights)
+{
+  return &weights->config;
+}
+
+ClipDtype
+clip_weights_get_dtype (ClipWeights *weights)
+{
+  ClipDtype most = CLIP_DTYPE_F32;
+  for (guint i = 0; i < G_N_ELEMENTS (weights->bytes); i++)
+    if (weights->bytes[i] > weights->bytes[most])
+      most = i;
+  return most;
+}
+
+static gboolean
+find_dtype (const ClipTensor *tensor, ClipDtype *dtype)
+{
+  static const char *const names[] = { "F32", "F16", "BF16", NULL };
+  for (guint i = 0; names[i]; i++)
+    if (g_str_equal (tensor->dtype, names[i])) {
+      *dtype = i;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* The tensor, after the checks that every needed one must pass */
+static const ClipTensor *
+need_tensor (ClipSafetensors *file, const char *stored_name, ClipDtype *dtype, GError **error)
+{
+  const ClipTensor *tensor = clip_safetensors_lookup (file, stored_name);
+  if (!tensor)
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+        "%s: tensor %s is missing; is this another model's config.json, or no CLIP model?",
+        clip_safetensors_get_name (file), stored_name);
+  else if (!find_dtype (tensor, dtype))
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+        "%s: tensor %s has type %s, expected F32, F16 or BF16; save the model in one of these",
+        clip_safetensors_get_name (file), stored_name, tensor->dtype);
+  else
+    return tensor;
+  return NULL;
+}
+
+static gboolean
+check_shape (ClipSafetensors *file, const char *stored_name, const ClipTensor *tensor, const guint64 *shape,
+    guint n_dims, GError **error)
+{
+  gboolean same = tensor->n_dims == n_dims;
+  for (guint i = 0; same && i < n_dims; i++)
+    same = tensor->shape[i] == shape[i];
+  if (same)
+    return TRUE;
+  g_autofree char *found = clip_tensor_shape_string (tensor->shape, tensor->n_dims);
+  g_autofree char *expected = clip_tensor_shape_string (shape, n_dims);
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+      "%s: tensor %s is %s, expected %s; is this another model's config.json?", clip_safetensors_get_name (file),
+      stored_name, found, expected);
+  return FALSE;
+}
+
+gboolean
+clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims, ClipSafetensors *file,
+    const char *stored_name, GError **error)
+{
+  ClipDtype dtype = CLIP_DTYPE_F32;
+  const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
+  if (!tensor || !check_shape (file, stored_name, tensor, shape, n_dims, error))
+    return FALSE;
+  ClipWeightsEntry *entry = g_new0 (ClipWeightsEntry, 1);
+  *entry = (ClipWeightsEntry){ file, tensor, g_strdup (stored_name), dtype };
+  g_hash_table_insert (weights->tensors, g_strdup (name), entry);
+  weights->bytes[dtype] += tensor->size;
+  return TRUE;
+}
+
+static void
+convert (const ClipTensor *tensor, ClipDtype dtype, float *dst)
+{
+  switch (dtype) {
+    case CLIP_DTYPE_F32:
+      clip_convert_f32 (tensor->data, dst, tensor->count);
+      break;
+    case CLIP_DTYPE_F16:
+      clip_convert_f16 (tensor->data, dst, tensor->count);
+      break;
+    case CLIP_DTYPE_BF16:
+      clip_convert_bf16 (tensor->data, dst, tensor->count);
+      break;
+  }
+}
+
+gboolean
+clip_weights_set_logit_scale (ClipWeights *weights, ClipSafetensors *file, const char *stored_name, GError **error)
+{
+  ClipDtype dtype = CLIP_DTYPE_F32;
+  const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
+  if (!tensor)
+    return FALSE;
+  if (tensor->count != 1 || tensor->n_dims > 1)
+    return check_shape (file, stored_name, tensor, NULL, 0, error);
+  float stored = 0;
+  convert (tensor, dtype, &stored);
+  weights->config.logit_scale = expf (stored);
+  if (isfinite (stored) && weights->config.logit_scale > 0 && weights->config.logit_scale <= MAX_LOGIT_SCALE)
+    return TRUE;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+      "%s: %s is %g, whose exponential multiplies the cosines; expected at most ln(%g); the weights are damaged",
+      clip_safetensors_get_name (file), stored_name, stored, MAX_LOGIT_SCALE);
+  return FALSE;
+}
+
+gboolean
+clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize count, GError **error)
+{
+  const ClipWeightsEntry *entry = g_hash_table_lookup (weights->tensors, name);
+  if (!entry || entry->tensor->count != count) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "tensor %s: asked for %" G_GSIZE_FORMAT " values, %s", name, count,
+        entry ? "which is not its size" : "but there is no such tensor");
+    return FALSE;
+  }
+  convert (entry->tensor, entry->dtype, dst);
+  clip_safetensors_drop (entry->file, entry->tensor);
+  gsize bad = clip_find_not_finite (dst, count);
+  if (bad == count)
+    return TRUE;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+      "%s: tensor %s has a NaN or an infinity at element %" G_GSIZE_FORMAT "; the weights are damaged, download them again",
+      clip_safetensors_get_name (entry->file), entry->stored_name, bad);
+  return FALSE;
+}
