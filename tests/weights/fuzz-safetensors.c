@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libFuzzer entry: any bytes as safetensors, as config.json and as preprocessor_config.json.
+ * Run: fuzz-safetensors -max_total_time=60 CORPUS-DIRECTORY */
+#include <string.h>
+
+#include "weights/clip-weights-private.h"
+
+int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
+
+/* Touches both ends of what is promised to lie inside the file */
+static void
+use_tensors (ClipSafetensors *file)
+{
+  g_autoptr (GList) names = clip_safetensors_get_names (file);
+  volatile guint8 sum = 0;
+  for (GList *l = names; l; l = l->next) {
+    const ClipTensor *tensor = clip_safetensors_lookup (file, l->data);
+    if (tensor->size)
+      sum += tensor->data[0] + tensor->data[tensor->size - 1];
+  }
+}
+
+static void
+use_json (const guint8 *data, gsize size)
+{
+  g_autoptr (JsonNode) root = clip_json_parse ((const char *) data, size, NULL);
+  ClipModelConfig config = { 0 };
+  config.preprocess.size = 224;
+  if (!root)
+    return;
+  clip_hf_config_from_json (&config, json_node_get_object (root), NULL);
+  clip_hf_preprocess_from_json (&config.preprocess, json_node_get_object (root), NULL);
+}
+
+int
+LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ClipSafetensors) file = clip_safetensors_parse (data, size, "fuzz", &error);
+  if (file)
+    use_tensors (file);
+  use_json (data, size);
+  return 0;
+}
