@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Byte-pair merging of one word. openai/CLIP's loop looks over the whole word for the best pair,
- * merges all its occurrences from left to right, and starts again: quadratic. Here the pairs wait in
- * a heap by (rank, position) and the symbols are a linked list; the order of merges is the same,
+ * merges all its occurrences from left to right, and starts again: quadratic. Here the pairs wait
+ * in a heap by (rank, position) and the symbols are a linked list; the order of merges is the same,
  * because all occurrences of a pair are merged before the pairs that they make are considered.
  */
 #include "clip-text-private.h"
@@ -31,7 +31,7 @@ static void
 heap_push (GArray *heap, Candidate candidate)
 {
   g_array_append_val (heap, candidate);
-  Candidate *items = (Candidate *) heap->data;
+  Candidate *items = (Candidate *)heap->data;
   guint i = heap->len - 1;
 
   while (i > 0 && is_before (&candidate, &items[(i - 1) / 2])) {
@@ -44,7 +44,7 @@ heap_push (GArray *heap, Candidate candidate)
 static Candidate
 heap_pop (GArray *heap)
 {
-  Candidate *items = (Candidate *) heap->data;
+  Candidate *items = (Candidate *)heap->data;
   const Candidate best = items[0];
   const Candidate last = items[heap->len - 1];
   const guint size = heap->len - 1;
@@ -68,10 +68,10 @@ consider (const ClipVocabulary *vocabulary, const Symbol *symbols, gint32 positi
 {
   if (position < 0 || symbols[position].id < 0 || symbols[position].next < 0)
     return;
-  const ClipMerge *merge = clip_vocabulary_lookup (vocabulary, symbols[position].id,
-      symbols[symbols[position].next].id);
+  const ClipMerge *merge = clip_vocabulary_lookup (
+      vocabulary, symbols[position].id, symbols[symbols[position].next].id);
   if (merge)
-    heap_push (heap, (Candidate) { merge, position });
+    heap_push (heap, (Candidate){ merge, position });
 }
 
 /* A candidate is stale when one of its symbols was merged with another neighbour meanwhile. */
@@ -80,10 +80,10 @@ merge_at (Symbol *symbols, Candidate candidate)
 {
   Symbol *left = &symbols[candidate.position];
 
-  if (left->id != (gint32) (candidate.merge->key >> 32) || left->next < 0)
+  if (left->id != (gint32)(candidate.merge->key >> 32) || left->next < 0)
     return FALSE;
   Symbol *right = &symbols[left->next];
-  if (right->id != (gint32) (candidate.merge->key & G_MAXINT32))
+  if (right->id != (gint32)(candidate.merge->key & G_MAXINT32))
     return FALSE;
   left->id = candidate.merge->id;
   left->next = right->next;
@@ -117,14 +117,14 @@ clip_bpe_encode (const ClipVocabulary *vocabulary, const guint8 *word, gsize len
 {
   g_return_if_fail (length > 0 && length < G_MAXINT32);
 
-  const gint32 last = (gint32) length - 1;
+  const gint32 last = (gint32)length - 1;
   g_autofree Symbol *symbols = g_new (Symbol, length);
   g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Candidate));
   g_autoptr (GArray) merged = g_array_new (FALSE, FALSE, sizeof (gint32));
 
   for (gint32 i = 0; i <= last; i++) {
     const gint32 id = i < last ? vocabulary->inner[word[i]] : vocabulary->final[word[i]];
-    symbols[i] = (Symbol) { id, i - 1, i < last ? i + 1 : -1 };
+    symbols[i] = (Symbol){ id, i - 1, i < last ? i + 1 : -1 };
   }
   for (gint32 i = 0; i < last; i++)
     consider (vocabulary, symbols, i, heap);

@@ -10,18 +10,17 @@
 
 #define MAX_NAME 32 /* characters; the longest name has 31 */
 
-/* Numbers from 0x80 on mean windows-1252, whatever the page's encoding: HTML's numeric-reference table. */
-static const gunichar windows_1252[32] = {
-  0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039,
-  0x0152, 0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc,
-  0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178
-};
+/* Numbers from 0x80 on mean windows-1252, whatever the page's encoding: HTML's numeric-reference
+ * table. */
+static const gunichar windows_1252[32] = { 0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020,
+  0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c,
+  0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178 };
 
 static gboolean
 is_dropped (gunichar code)
 {
-  return (code < 0x20 && code != '\t' && code != '\n' && code != '\f' && code != '\r') ||
-      code == 0x7f || (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe;
+  return (code < 0x20 && code != '\t' && code != '\n' && code != '\f' && code != '\r')
+         || code == 0x7f || (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe;
 }
 
 static void
@@ -49,13 +48,13 @@ unescape_number (GString *out, const char *text, const char *end)
   }
   const char *digits = p;
   for (; p < end && (base == 16 ? g_ascii_isxdigit (*p) : g_ascii_isdigit (*p)); p++)
-    code = MIN (code * base + (guint32) g_ascii_xdigit_value (*p), 0x110000);
+    code = MIN (code * base + (guint32)g_ascii_xdigit_value (*p), 0x110000);
   if (p == digits)
     return 0;
   append_number (out, code);
   if (p < end && *p == ';')
     p++;
-  return (gsize) (p - text);
+  return (gsize)(p - text);
 }
 
 typedef struct {
@@ -96,7 +95,7 @@ measure_name (const char *text, const char *end)
   }
   if (p > text && p < end && *p == ';')
     p++;
-  return (gsize) (p - text);
+  return (gsize)(p - text);
 }
 
 static gsize
@@ -118,7 +117,7 @@ unescape_name (GString *out, const char *text, const char *end)
 static void
 append_rest (GString *out, const char *text, const char *end, gsize taken)
 {
-  g_string_append_len (out, text + taken, (gssize) (measure_name (text, end) - taken));
+  g_string_append_len (out, text + taken, (gssize)(measure_name (text, end) - taken));
 }
 
 GString *
@@ -129,7 +128,7 @@ clip_html_unescape (const GString *text)
   const char *end = p + text->len;
 
   while (p < end) {
-    const char *reference = memchr (p, '&', (size_t) (end - p));
+    const char *reference = memchr (p, '&', (size_t)(end - p));
     g_string_append_len (out, p, (reference ? reference : end) - p);
     if (!reference)
       break;

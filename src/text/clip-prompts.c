@@ -70,7 +70,7 @@ set_add (ClipPromptSet *set, char *label, char **phrasings, gboolean negative, G
 {
   ClipLabel *entry = g_new (ClipLabel, 1);
 
-  *entry = (ClipLabel) { label, phrasings, negative };
+  *entry = (ClipLabel){ label, phrasings, negative };
   g_ptr_array_add (set->labels, entry);
   if (set->labels->len <= CLIP_MAX_PROMPTS)
     return TRUE;
@@ -134,12 +134,12 @@ clip_prompt_set_parse (const char *prompts, GError **error)
   if (!g_utf8_validate (text, -1, &bad)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT,
         "prompts are not valid UTF-8: byte 0x%02x at position %" G_GSIZE_FORMAT,
-        (guint) (guint8) *bad, (gsize) (bad - text));
+        (guint)(guint8)*bad, (gsize)(bad - text));
     return NULL;
   }
   while (*text != '\0') {
     const char *end = find_end (text);
-    if (!add_entry (set, text, (gsize) (end - text), error))
+    if (!add_entry (set, text, (gsize)(end - text), error))
       return NULL;
     text = *end == ';' ? end + 1 : end;
   }
@@ -207,12 +207,12 @@ add_lines (ClipPromptSet *set, char *text, gsize length, const char *path, GErro
   guint number = 0;
 
   while (text < end) {
-    char *stop = memchr (text, '\n', (size_t) (end - text));
+    char *stop = memchr (text, '\n', (size_t)(end - text));
     if (!stop)
       stop = end;
     *stop = '\0';
     number++;
-    if (!g_utf8_validate_len (text, (gsize) (stop - text), NULL))
+    if (!g_utf8_validate_len (text, (gsize)(stop - text), NULL))
       return fail_line (error, path, number, "is not valid UTF-8 text");
     if (!is_blank (text) && *text != '#' && !add_line (set, text, path, number, error))
       return FALSE;

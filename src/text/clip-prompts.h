@@ -20,10 +20,14 @@ typedef struct _ClipPromptSet ClipPromptSet;
 
 /**
  * clip_prompt_set_parse: "a dog;a cat": `;` separates, `\;` and `\\` escape, spaces around a
- * prompt are dropped, empty entries too, leading `!` makes a negative. No prompt at all is an error.
+ * prompt are dropped, empty entries too, leading `!` makes a negative (`\!` is the character). No
+ * prompt at all is an error.
  */
 ClipPromptSet *clip_prompt_set_parse (const char *prompts, GError **error);
-/** clip_prompt_set_load: a file, one line a label: label<TAB>prompt<TAB>..., or only a prompt; `#`, `!` */
+/**
+ * clip_prompt_set_load: a file, one line a label: label<TAB>prompt<TAB>..., or only a prompt; `#` starts
+ * a comment line, `!` a negative label, `\#` and `\!` are the characters. Errors name the line.
+ */
 ClipPromptSet *clip_prompt_set_load (const char *path, GError **error);
 ClipPromptSet *clip_prompt_set_ref (ClipPromptSet *set);
 void clip_prompt_set_unref (ClipPromptSet *set);
@@ -33,7 +37,7 @@ const ClipLabel *clip_prompt_set_get (ClipPromptSet *set, guint index);
 /**
  * clip_templates_load:
  * @name: NULL or "none" ("{}"), "simple", "imagenet", "ucf101", "kinetics700", or the path of a
- *   file with one template a line, "{}" where the label goes
+ *   file with one template a line, "{}" where the label goes; `#` starts a comment line
  *
  * Returns: (transfer full): NULL-terminated templates, each with "{}" exactly once
  */

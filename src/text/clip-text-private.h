@@ -39,7 +39,8 @@ extern const guint clip_case_ignorable_size;
 GString *clip_html_unescape (const GString *text);
 /** clip_text_clean: unescaped twice, stripped, each run of white space one space, lower case */
 GString *clip_text_clean (const char *text, gsize length);
-/** clip_text_validate: as g_utf8_validate(), but NUL is a character; @offset is of the first bad byte */
+/** clip_text_validate: as g_utf8_validate(), but NUL is a character; @offset is of the first bad
+ * byte */
 gboolean clip_text_validate (const char *text, gsize length, gsize *offset);
 
 typedef struct _ClipWords ClipWords;
@@ -48,8 +49,8 @@ ClipWords *clip_words_new (GError **error);
 void clip_words_free (ClipWords *words);
 typedef void (*ClipWordFunc) (const char *word, gsize length, gpointer data);
 /** clip_words_split: calls @each for every word of @text (valid UTF-8), in order */
-gboolean clip_words_split (const ClipWords *words, const GString *text, ClipWordFunc each,
-    gpointer data, GError **error);
+gboolean clip_words_split (
+    const ClipWords *words, const GString *text, ClipWordFunc each, gpointer data, GError **error);
 
 /** clip_read_file: a regular file of at most @limit bytes, NUL-terminated */
 char *clip_read_file (const char *path, gsize limit, int code, gsize *length, GError **error);
@@ -74,32 +75,34 @@ typedef struct {
 
 /* ClipVocabularySource: what a vocabulary file says, before it is checked. */
 typedef struct {
-  char *name; /* path, for messages */
-  GHashTable *ids; /* token (owned) -> id */
+  char *name;        /* path of the tokens, for messages */
+  char *merges_name; /* path of the merges */
+  GHashTable *ids;   /* token (owned) -> id */
   GPtrArray *merges; /* "left right" (owned), best first */
 } ClipVocabularySource;
 
-ClipVocabularySource *clip_vocabulary_source_new (const char *name);
+ClipVocabularySource *clip_vocabulary_source_new (const char *name, const char *merges_name);
 void clip_vocabulary_source_free (ClipVocabularySource *source);
-gboolean clip_vocabulary_source_add (ClipVocabularySource *source, const char *token, gint64 id,
-    guint vocab_size, GError **error);
+gboolean clip_vocabulary_source_add (
+    ClipVocabularySource *source, const char *token, gint64 id, guint vocab_size, GError **error);
 /** clip_vocabulary_source_find: the first of the places that clip_tokenizer_new() documents */
-ClipVocabularySource *clip_vocabulary_source_find (const char *directory, guint vocab_size,
-    GError **error);
-/** clip_vocabulary_source_read_json: vocab.json with merges.txt, or (@merges NULL) tokenizer.json */
-ClipVocabularySource *clip_vocabulary_source_read_json (const char *path, const char *merges,
-    guint vocab_size, GError **error);
+ClipVocabularySource *clip_vocabulary_source_find (
+    const char *directory, guint vocab_size, GError **error);
+/** clip_vocabulary_source_read_json: vocab.json with merges.txt, or (@merges NULL) tokenizer.json
+ */
+ClipVocabularySource *clip_vocabulary_source_read_json (
+    const char *path, const char *merges, guint vocab_size, GError **error);
 
 /** clip_byte_symbol: the printable character that stands for @byte in vocabulary files */
 gunichar clip_byte_symbol (guint8 byte);
 ClipVocabulary *clip_vocabulary_new (ClipVocabularySource *source, GError **error);
 void clip_vocabulary_free (ClipVocabulary *vocabulary);
-const ClipMerge *clip_vocabulary_lookup (const ClipVocabulary *vocabulary, gint32 left,
-    gint32 right);
+const ClipMerge *clip_vocabulary_lookup (
+    const ClipVocabulary *vocabulary, gint32 left, gint32 right);
 
 /** clip_bpe_encode: appends to @ids (gint32) the tokens of one word, in O(n log n) */
-void clip_bpe_encode (const ClipVocabulary *vocabulary, const guint8 *word, gsize length,
-    GArray *ids);
+void clip_bpe_encode (
+    const ClipVocabulary *vocabulary, const guint8 *word, gsize length, GArray *ids);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipVocabulary, clip_vocabulary_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipVocabularySource, clip_vocabulary_source_free)

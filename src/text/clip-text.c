@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Cleaning before tokenizing (openai/CLIP simple_tokenizer.py: basic_clean, whitespace_clean, lower).
- * Two classes of white space are in use there: str.strip() also takes the separators U+001C to
- * U+001F, the regular expression's \s does not.
+ * Cleaning before tokenizing (openai/CLIP simple_tokenizer.py: basic_clean, whitespace_clean,
+ * lower). Two classes of white space are in use there: str.strip() also takes the separators U+001C
+ * to U+001F, the regular expression's \s does not.
  */
 #include "clip-text-private.h"
 
@@ -21,8 +21,8 @@ clip_text_validate (const char *text, gsize length, gsize *offset)
 
   while (p < end) {
     const char *stop;
-    if (!g_utf8_validate_len (p, (gsize) (end - p), &stop) && *stop != '\0') {
-      *offset = (gsize) (stop - text);
+    if (!g_utf8_validate_len (p, (gsize)(end - p), &stop) && *stop != '\0') {
+      *offset = (gsize)(stop - text);
       return FALSE;
     }
     p = stop < end ? stop + 1 : end;
@@ -34,9 +34,9 @@ clip_text_validate (const char *text, gsize length, gsize *offset)
 static gboolean
 is_white_space (gunichar c)
 {
-  return (c >= 0x9 && c <= 0xd) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-      (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-      c == 0x3000;
+  return (c >= 0x9 && c <= 0xd) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680
+         || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f
+         || c == 0x3000;
 }
 
 static gboolean
@@ -70,7 +70,7 @@ strip_and_collapse (const GString *text)
 static int
 compare_range (const void *key, const void *element)
 {
-  const gunichar c = *(const gunichar *) key;
+  const gunichar c = *(const gunichar *)key;
   const ClipRange *range = element;
 
   return c < range->first ? -1 : c > range->last;
@@ -94,7 +94,8 @@ is_ignorable (gunichar c)
   return is_in (c, clip_case_ignorable, clip_case_ignorable_size);
 }
 
-/* Unicode's Final_Sigma: a cased letter stands before and none after, ignorable characters aside. */
+/* Unicode's Final_Sigma: a cased letter stands before and none after, ignorable characters aside.
+ */
 static gboolean
 is_final_sigma (const GString *text, const char *sigma)
 {
@@ -120,8 +121,8 @@ is_final_sigma (const GString *text, const char *sigma)
 static int
 compare_lower (const void *key, const void *element)
 {
-  const gunichar c = *(const gunichar *) key;
-  const gunichar code = ((const ClipLower *) element)->code;
+  const gunichar c = *(const gunichar *)key;
+  const gunichar code = ((const ClipLower *)element)->code;
 
   return (c > code) - (c < code);
 }
@@ -129,15 +130,16 @@ compare_lower (const void *key, const void *element)
 static gunichar
 lower_one (gunichar c)
 {
-  const ClipLower *found = c < 0x80 ? NULL
-      : bsearch (&c, clip_lower, clip_lower_size, sizeof (ClipLower), compare_lower);
+  const ClipLower *found
+      = c < 0x80 ? NULL
+                 : bsearch (&c, clip_lower, clip_lower_size, sizeof (ClipLower), compare_lower);
 
-  return found ? found->lower : c < 0x80 ? (gunichar) g_ascii_tolower ((char) c) : c;
+  return found ? found->lower : c < 0x80 ? (gunichar)g_ascii_tolower ((char)c) : c;
 }
 
 /*
- * As Python's str.lower(). Not g_utf8_strdown(), which follows the locale (Turkish, Lithuanian); not
- * g_unichar_tolower(), which leaves Roman numerals and circled letters as they are.
+ * As Python's str.lower(). Not g_utf8_strdown(), which follows the locale (Turkish, Lithuanian);
+ * not g_unichar_tolower(), which leaves Roman numerals and circled letters as they are.
  */
 static GString *
 lower (const GString *text)
@@ -167,7 +169,7 @@ replace (GString **text, GString *replacement)
 GString *
 clip_text_clean (const char *text, gsize length)
 {
-  GString *clean = g_string_new_len (text, (gssize) length);
+  GString *clean = g_string_new_len (text, (gssize)length);
 
   replace (&clean, clip_html_unescape (clean));
   replace (&clean, clip_html_unescape (clean));

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define MAX_TEXT (64 << 10) /* bytes: far beyond any context, and a bound on the work */
-#define MAX_CACHED_WORD 64 /* bytes */
-#define MAX_CACHE 16384 /* words */
+#define MAX_CACHED_WORD 64  /* bytes */
+#define MAX_CACHE 16384     /* words */
 
 struct _ClipTokenizer {
   ClipVocabulary *vocabulary;
@@ -24,8 +24,8 @@ clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
   g_autoptr (ClipVocabularySource) source = NULL;
 
   g_mutex_init (&tokenizer->lock);
-  tokenizer->cache = g_hash_table_new_full (g_bytes_hash, g_bytes_equal,
-      (GDestroyNotify) g_bytes_unref, (GDestroyNotify) g_array_unref);
+  tokenizer->cache = g_hash_table_new_full (
+      g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, (GDestroyNotify)g_array_unref);
   tokenizer->words = clip_words_new (error);
   if (!tokenizer->words)
     return NULL;
@@ -100,9 +100,9 @@ typedef struct {
 static void
 append_word (const char *word, gsize length, gpointer data)
 {
-  ClipTokenizer *tokenizer = ((Output *) data)->tokenizer;
+  ClipTokenizer *tokenizer = ((Output *)data)->tokenizer;
   const ClipVocabulary *vocabulary = tokenizer->vocabulary;
-  GArray *ids = ((Output *) data)->ids;
+  GArray *ids = ((Output *)data)->ids;
   const guint from = ids->len;
 
   if (is_text (word, length, "<|startoftext|>")) {
@@ -110,12 +110,12 @@ append_word (const char *word, gsize length, gpointer data)
   } else if (is_text (word, length, "<|endoftext|>")) {
     g_array_append_val (ids, vocabulary->end);
   } else if (length > MAX_CACHED_WORD) {
-    clip_bpe_encode (vocabulary, (const guint8 *) word, length, ids);
+    clip_bpe_encode (vocabulary, (const guint8 *)word, length, ids);
   } else {
     g_autoptr (GBytes) key = g_bytes_new (word, length);
     if (append_cached (tokenizer, key, ids))
       return;
-    clip_bpe_encode (vocabulary, (const guint8 *) word, length, ids);
+    clip_bpe_encode (vocabulary, (const guint8 *)word, length, ids);
     remember (tokenizer, key, ids, from);
   }
 }
@@ -134,7 +134,7 @@ check_text (const char *text, gsize length, GError **error)
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT,
         "the prompt is not valid UTF-8: byte 0x%02x at position %" G_GSIZE_FORMAT
         "; convert it to UTF-8 first",
-        (guint) (guint8) text[offset], offset);
+        (guint)(guint8)text[offset], offset);
     return FALSE;
   }
   return TRUE;
@@ -146,7 +146,7 @@ clip_tokenizer_encode (ClipTokenizer *tokenizer, const char *text, gssize length
   g_return_val_if_fail (tokenizer != NULL && (text != NULL || length == 0), NULL);
 
   const char *prompt = text ? text : "";
-  const gsize size = length < 0 ? strlen (prompt) : (gsize) length;
+  const gsize size = length < 0 ? strlen (prompt) : (gsize)length;
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (gint32));
 
   if (!check_text (prompt, size, error))

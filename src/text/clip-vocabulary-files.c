@@ -24,10 +24,10 @@ check_file (const char *path, gsize limit, int code, GError **error)
     g_set_error (error, CLIP_ERROR, code, "%s: is no regular file", path);
     return FALSE;
   }
-  if ((guint64) info.st_size > limit) {
+  if ((guint64)info.st_size > limit) {
     g_set_error (error, CLIP_ERROR, code,
         "%s: has %" G_GUINT64_FORMAT " bytes, expected at most %" G_GSIZE_FORMAT, path,
-        (guint64) info.st_size, limit);
+        (guint64)info.st_size, limit);
     return FALSE;
   }
   return TRUE;
@@ -54,13 +54,13 @@ unpack (gzFile file, const char *path, gsize limit, GByteArray *out, GError **er
   int got;
 
   while ((got = gzread (file, block, sizeof block)) > 0) {
-    if (out->len + (gsize) got > limit) {
+    if (out->len + (gsize)got > limit) {
       g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
           "%s: unpacks to more than %" G_GSIZE_FORMAT " bytes; this is no merges file", path,
           limit);
       return FALSE;
     }
-    g_byte_array_append (out, block, (guint) got);
+    g_byte_array_append (out, block, (guint)got);
   }
   int status;
   const char *message = gzerror (file, &status);
@@ -90,8 +90,8 @@ clip_read_gzip (const char *path, gsize limit, gsize *length, GError **error)
   if (!ok)
     return NULL;
   *length = out->len;
-  g_byte_array_append (out, (const guint8 *) "", 1);
-  return (char *) g_byte_array_free (g_steal_pointer (&out), FALSE);
+  g_byte_array_append (out, (const guint8 *)"", 1);
+  return (char *)g_byte_array_free (g_steal_pointer (&out), FALSE);
 }
 
 /* The file lists merges only; ids follow from their order. */
@@ -102,7 +102,7 @@ add_symbols (ClipVocabularySource *source, guint vocab_size, GError **error)
 
   for (guint pass = 0; pass < 2; pass++)
     for (guint byte = 0; byte < 256; byte++) {
-      const gunichar symbol = clip_byte_symbol ((guint8) byte);
+      const gunichar symbol = clip_byte_symbol ((guint8)byte);
       char token[16] = "";
       if ((symbol >= 0x100) != (pass == 1))
         continue;
@@ -114,14 +114,13 @@ add_symbols (ClipVocabularySource *source, guint vocab_size, GError **error)
         return FALSE;
       id++;
     }
-  return clip_vocabulary_source_add (source, "<|startoftext|>", vocab_size - 2, vocab_size,
-             error) &&
-      clip_vocabulary_source_add (source, "<|endoftext|>", vocab_size - 1, vocab_size, error);
+  return clip_vocabulary_source_add (source, "<|startoftext|>", vocab_size - 2, vocab_size, error)
+         && clip_vocabulary_source_add (source, "<|endoftext|>", vocab_size - 1, vocab_size, error);
 }
 
 static gboolean
-add_merge (ClipVocabularySource *source, const char *line, gint64 id, guint vocab_size,
-    GError **error)
+add_merge (
+    ClipVocabularySource *source, const char *line, gint64 id, guint vocab_size, GError **error)
 {
   const char *space = strchr (line, ' ');
 
@@ -131,7 +130,7 @@ add_merge (ClipVocabularySource *source, const char *line, gint64 id, guint voca
         source->merges->len + 2, line);
     return FALSE;
   }
-  g_autofree char *whole = g_strdup_printf ("%.*s%s", (int) (space - line), line, space + 1);
+  g_autofree char *whole = g_strdup_printf ("%.*s%s", (int)(space - line), line, space + 1);
   g_ptr_array_add (source->merges, g_strdup (line));
   return clip_vocabulary_source_add (source, whole, id, vocab_size, error);
 }
@@ -150,11 +149,11 @@ read_openai (const char *path, guint vocab_size, GError **error)
   g_autofree char *text = clip_read_gzip (path, MAX_UNPACKED, &length, error);
   if (!text)
     return NULL;
-  if (!g_utf8_validate (text, (gssize) length, NULL)) {
+  if (!g_utf8_validate (text, (gssize)length, NULL)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER, "%s: is not valid UTF-8", path);
     return NULL;
   }
-  g_autoptr (ClipVocabularySource) source = clip_vocabulary_source_new (path);
+  g_autoptr (ClipVocabularySource) source = clip_vocabulary_source_new (path, path);
   if (!add_symbols (source, vocab_size, error))
     return NULL;
   const guint wanted = vocab_size - OPENAI_EXTRA;
@@ -188,8 +187,8 @@ report_nothing (const char *directory, gboolean half, GError **error)
   g_autofree char *user = g_build_filename (g_get_user_data_dir (), "gst-clip", OPENAI_FILE, NULL);
 
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
-      "%s: no tokenizer found%s; expected vocab.json with merges.txt, tokenizer.json or " OPENAI_FILE
-      " there, or %s; run pipelines/fetch-model to download the vocabulary",
+      "%s: no tokenizer found%s; expected vocab.json with merges.txt, tokenizer.json "
+      "or " OPENAI_FILE " there, or %s; run pipelines/fetch-model to download the vocabulary",
       directory ? directory : "(no model directory)",
       half ? " (vocab.json without merges.txt, or merges.txt without vocab.json)" : "", user);
   return NULL;

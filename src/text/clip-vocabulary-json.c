@@ -50,7 +50,7 @@ get_root (JsonParser *parser, const char *path, GError **error)
 
   if (!text)
     return NULL;
-  if (!g_utf8_validate (text, (gssize) length, NULL)) {
+  if (!g_utf8_validate (text, (gssize)length, NULL)) {
     fail (error, path, "is not valid UTF-8");
     return NULL;
   }
@@ -58,7 +58,7 @@ get_root (JsonParser *parser, const char *path, GError **error)
     fail (error, path, "is nested too deeply for a vocabulary");
     return NULL;
   }
-  if (!json_parser_load_from_data (parser, text, (gssize) length, &cause)) {
+  if (!json_parser_load_from_data (parser, text, (gssize)length, &cause)) {
     fail (error, path, cause->message);
     return NULL;
   }
@@ -91,13 +91,13 @@ static const char *
 get_string (JsonNode *node)
 {
   return node && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
-      ? json_node_get_string (node)
-      : NULL;
+             ? json_node_get_string (node)
+             : NULL;
 }
 
 static gboolean
-add_token (ClipVocabularySource *source, const char *token, JsonNode *id, guint vocab_size,
-    GError **error)
+add_token (
+    ClipVocabularySource *source, const char *token, JsonNode *id, guint vocab_size, GError **error)
 {
   if (!id || !JSON_NODE_HOLDS_VALUE (id) || json_node_get_value_type (id) != G_TYPE_INT64) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
@@ -129,11 +129,11 @@ add_merges_file (ClipVocabularySource *source, const char *path, GError **error)
 
   if (!text)
     return FALSE;
-  if (!g_utf8_validate (text, (gssize) length, NULL))
+  if (!g_utf8_validate (text, (gssize)length, NULL))
     return fail (error, path, "is not valid UTF-8");
   for (char *line = text; line;) {
     char *end = strchr (line, '\n');
-    gsize size = end ? (gsize) (end - line) : strlen (line);
+    gsize size = end ? (gsize)(end - line) : strlen (line);
     if (size > 0 && line[size - 1] == '\r')
       size--;
     if (size > 0 && !g_str_has_prefix (line, "#version"))
@@ -177,8 +177,7 @@ add_merges (ClipVocabularySource *source, JsonArray *merges, GError **error)
 }
 
 static gboolean
-add_added_tokens (ClipVocabularySource *source, JsonArray *tokens, guint vocab_size,
-    GError **error)
+add_added_tokens (ClipVocabularySource *source, JsonArray *tokens, guint vocab_size, GError **error)
 {
   const guint count = tokens ? json_array_get_length (tokens) : 0;
 
@@ -206,15 +205,16 @@ add_tokenizer (ClipVocabularySource *source, JsonObject *root, guint vocab_size,
     return fail (error, source->name, "its model is not of type BPE, as CLIP's is");
   if (!vocab || !merges)
     return fail (error, source->name, "has no model.vocab or no model.merges");
-  return add_vocab (source, vocab, vocab_size, error) && add_merges (source, merges, error) &&
-      add_added_tokens (source, get_array (root, "added_tokens"), vocab_size, error);
+  return add_vocab (source, vocab, vocab_size, error) && add_merges (source, merges, error)
+         && add_added_tokens (source, get_array (root, "added_tokens"), vocab_size, error);
 }
 
 ClipVocabularySource *
-clip_vocabulary_source_read_json (const char *path, const char *merges, guint vocab_size,
-    GError **error)
+clip_vocabulary_source_read_json (
+    const char *path, const char *merges, guint vocab_size, GError **error)
 {
-  g_autoptr (ClipVocabularySource) source = clip_vocabulary_source_new (path);
+  g_autoptr (ClipVocabularySource) source
+      = clip_vocabulary_source_new (path, merges ? merges : path);
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   JsonObject *root = get_root (parser, path, error);
 

@@ -20,11 +20,12 @@ clip_byte_symbol (guint8 byte)
 }
 
 ClipVocabularySource *
-clip_vocabulary_source_new (const char *name)
+clip_vocabulary_source_new (const char *name, const char *merges_name)
 {
   ClipVocabularySource *source = g_new0 (ClipVocabularySource, 1);
 
   source->name = g_strdup (name);
+  source->merges_name = g_strdup (merges_name);
   source->ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   source->merges = g_ptr_array_new_with_free_func (g_free);
   return source;
@@ -36,23 +37,24 @@ clip_vocabulary_source_free (ClipVocabularySource *source)
   if (!source)
     return;
   g_free (source->name);
+  g_free (source->merges_name);
   g_hash_table_unref (source->ids);
   g_ptr_array_unref (source->merges);
   g_free (source);
 }
 
 gboolean
-clip_vocabulary_source_add (ClipVocabularySource *source, const char *token, gint64 id,
-    guint vocab_size, GError **error)
+clip_vocabulary_source_add (
+    ClipVocabularySource *source, const char *token, gint64 id, guint vocab_size, GError **error)
 {
-  if (id < 0 || id >= (gint64) vocab_size) {
+  if (id < 0 || id >= (gint64)vocab_size) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
         "%s: token “%.64s” has id %" G_GINT64_FORMAT ", but the model has only %u tokens; "
         "is this another model's vocabulary?",
         source->name, token, id, vocab_size);
     return FALSE;
   }
-  g_hash_table_insert (source->ids, g_strdup (token), GINT_TO_POINTER ((gint32) id));
+  g_hash_table_insert (source->ids, g_strdup (token), GINT_TO_POINTER ((gint32)id));
   return TRUE;
 }
 
@@ -68,12 +70,12 @@ find_id (const ClipVocabularySource *source, const char *token, gint32 *id)
 }
 
 static gboolean
-find_byte (const ClipVocabularySource *source, guint byte, const char *suffix, gint32 *id,
-    GError **error)
+find_byte (
+    const ClipVocabularySource *source, guint byte, const char *suffix, gint32 *id, GError **error)
 {
   char token[16] = "";
 
-  g_unichar_to_utf8 (clip_byte_symbol ((guint8) byte), token);
+  g_unichar_to_utf8 (clip_byte_symbol ((guint8)byte), token);
   g_strlcat (token, suffix, sizeof token);
   if (find_id (source, token, id))
     return TRUE;
@@ -100,11 +102,11 @@ static gboolean
 find_symbols (ClipVocabulary *vocabulary, const ClipVocabularySource *source, GError **error)
 {
   for (guint byte = 0; byte < 256; byte++)
-    if (!find_byte (source, byte, "", &vocabulary->inner[byte], error) ||
-        !find_byte (source, byte, END_OF_WORD, &vocabulary->final[byte], error))
+    if (!find_byte (source, byte, "", &vocabulary->inner[byte], error)
+        || !find_byte (source, byte, END_OF_WORD, &vocabulary->final[byte], error))
       return FALSE;
-  return find_special (source, "<|startoftext|>", "<start_of_text>", &vocabulary->start, error) &&
-      find_special (source, "<|endoftext|>", "<end_of_text>", &vocabulary->end, error);
+  return find_special (source, "<|startoftext|>", "<start_of_text>", &vocabulary->start, error)
+         && find_special (source, "<|endoftext|>", "<end_of_text>", &vocabulary->end, error);
 }
 
 static gboolean
@@ -116,7 +118,7 @@ read_merge (const ClipVocabularySource *source, guint rank, ClipMerge *merge, GE
 
   if (g_strv_length (parts) != 2 || *parts[0] == '\0' || *parts[1] == '\0') {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
-        "%s: merge %u is “%.64s”, expected two tokens with one space between", source->name,
+        "%s: merge %u is “%.64s”, expected two tokens with one space between", source->merges_name,
         rank + 1, text);
     return FALSE;
   }
@@ -132,18 +134,18 @@ read_merge (const ClipVocabularySource *source, guint rank, ClipMerge *merge, GE
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
         "%s: merge %u “%.64s” needs token “%.64s”, which the vocabulary lacks; do the files "
         "belong together?",
-        source->name, rank + 1, text, missing);
+        source->merges_name, rank + 1, text, missing);
     return FALSE;
   }
-  merge->key = (gint64) left << 32 | right;
-  merge->rank = (gint32) rank;
+  merge->key = (gint64)left << 32 | right;
+  merge->rank = (gint32)rank;
   return TRUE;
 }
 
 static guint
 hash_pair (gconstpointer key)
 {
-  return (guint) (*(const guint64 *) key * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15) >> 32);
+  return (guint)(*(const guint64 *)key * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15) >> 32);
 }
 
 static gboolean
@@ -185,7 +187,7 @@ clip_vocabulary_free (ClipVocabulary *vocabulary)
 const ClipMerge *
 clip_vocabulary_lookup (const ClipVocabulary *vocabulary, gint32 left, gint32 right)
 {
-  const gint64 key = (gint64) left << 32 | right;
+  const gint64 key = (gint64)left << 32 | right;
 
   return g_hash_table_lookup (vocabulary->by_pair, &key);
 }

@@ -14,8 +14,8 @@ describe (ClipPromptSet *set)
   for (guint i = 0; i < clip_prompt_set_get_size (set); i++) {
     const ClipLabel *label = clip_prompt_set_get (set, i);
     g_autofree char *phrasings = g_strjoinv ("|", label->phrasings);
-    g_string_append_printf (out, "%s%s|%d|%s", i ? "\n" : "", label->label, label->negative,
-        phrasings);
+    g_string_append_printf (
+        out, "%s%s|%d|%s", i ? "\n" : "", label->label, label->negative, phrasings);
   }
   return g_strdup (out->str);
 }
@@ -91,8 +91,10 @@ write_file (const char *text, gssize length)
 static void
 test_file (void)
 {
-  g_autofree char *path = write_file ("\xef\xbb\xbf# pets\r\n\r\ndog\ta dog\t a puppy \t\r\n"
-      "a cat\n!nothing\tan empty room\n\\#1 fan\n\\!wow;no\n  \nlast", -1);
+  g_autofree char *path
+      = write_file ("\xef\xbb\xbf# pets\r\n\r\ndog\ta dog\t a puppy \t\r\n"
+                    "a cat\n!nothing\tan empty room\n\\#1 fan\n\\!wow;no\n  \nlast",
+          -1);
   g_autoptr (GError) error = NULL;
   g_autoptr (ClipPromptSet) set = clip_prompt_set_load (path, &error);
 

@@ -108,19 +108,19 @@ check (ClipTokenizer *tokenizer, const char *text, gssize length, JsonArray *exp
 static gboolean
 check_case (ClipTokenizer *tokenizer, JsonObject *object)
 {
-  const char *name = json_object_has_member (object, "ids_without_ftfy") ? "ids_without_ftfy"
-                                                                          : "ids";
+  const char *name
+      = json_object_has_member (object, "ids_without_ftfy") ? "ids_without_ftfy" : "ids";
   JsonArray *expected = json_object_get_array_member (object, name);
-  g_autofree char *what = g_strdup_printf ("case %d (%s)",
-      (int) json_object_get_int_member (object, "id"),
-      json_object_get_string_member (object, "group"));
+  g_autofree char *what
+      = g_strdup_printf ("case %d (%s)", (int)json_object_get_int_member (object, "id"),
+          json_object_get_string_member (object, "group"));
 
   if (!json_object_has_member (object, "text_base64"))
     return check (tokenizer, json_object_get_string_member (object, "text"), -1, expected, what);
   gsize length;
-  g_autofree guchar *bytes =
-      g_base64_decode (json_object_get_string_member (object, "text_base64"), &length);
-  return check (tokenizer, (const char *) bytes, (gssize) length, expected, what);
+  g_autofree guchar *bytes
+      = g_base64_decode (json_object_get_string_member (object, "text_base64"), &length);
+  return check (tokenizer, (const char *)bytes, (gssize)length, expected, what);
 }
 
 static char **
@@ -171,8 +171,7 @@ test_reference_invalid (void)
     gsize length;
     g_autofree guchar *bytes = g_base64_decode (
         json_object_get_string_member (json_node_get_object (node), "bytes_base64"), &length);
-    g_assert_null (
-        clip_tokenizer_encode (tokenizer, (const char *) bytes, (gssize) length, &error));
+    g_assert_null (clip_tokenizer_encode (tokenizer, (const char *)bytes, (gssize)length, &error));
     g_assert_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT);
   }
 }
@@ -216,7 +215,7 @@ test_reference_truncated (void)
 
   json_object_iter_init (&iter, json_node_get_object (node));
   while (json_object_iter_next (&iter, &size, &cases)) {
-    g_autoptr (ClipTokenizer) tokenizer = open_tokenizer (directory, (guint) atoi (size));
+    g_autoptr (ClipTokenizer) tokenizer = open_tokenizer (directory, (guint)atoi (size));
     count += check_all (tokenizer, json_node_get_array (cases), size);
   }
   g_test_message ("%u cases on small vocabularies", count);
@@ -257,7 +256,9 @@ static const struct {
   const char *text;
   const char *same_as;
 } pairs[] = {
-  { "  A  Photo\tof\na\xc2\xa0""DOG ", "a photo of a dog" },
+  { "  A  Photo\tof\na\xc2\xa0"
+    "DOG ",
+      "a photo of a dog" },
   { "\x1c a dog \x1f", "a dog" },
   { "a&nbsp;dog", "a dog" },
   { "a &amp;amp; b", "a & b" },
@@ -291,8 +292,8 @@ assert_same (ClipTokenizer *tokenizer, const char *text, const char *expected)
 static void
 test_cleaning (void)
 {
-  g_autoptr (ClipTokenizer) tokenizer =
-      open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+  g_autoptr (ClipTokenizer) tokenizer
+      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
 
   for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
     assert_same (tokenizer, pairs[i].text, pairs[i].same_as);
@@ -301,13 +302,13 @@ test_cleaning (void)
 static void
 test_special_tokens (void)
 {
-  g_autoptr (ClipTokenizer) tokenizer =
-      open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+  g_autoptr (ClipTokenizer) tokenizer
+      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
   g_autoptr (GError) error = NULL;
   const gint32 start = clip_tokenizer_get_start (tokenizer);
   const gint32 end = clip_tokenizer_get_end (tokenizer);
-  g_autoptr (GArray) ids = clip_tokenizer_encode (tokenizer, "<|StartOfText|><|endoftext|>", -1,
-      &error);
+  g_autoptr (GArray) ids
+      = clip_tokenizer_encode (tokenizer, "<|StartOfText|><|endoftext|>", -1, &error);
   g_autoptr (GArray) empty = clip_tokenizer_encode (tokenizer, "", -1, &error);
   g_autofree char *got = describe (ids);
   g_autofree char *got_empty = describe (empty);
@@ -363,7 +364,7 @@ copy_demo (const char *directory, const char *name)
 
   g_file_get_contents (path, &text, &length, &error);
   g_assert_no_error (error);
-  write_file (directory, name, text, (gssize) length);
+  write_file (directory, name, text, (gssize)length);
 }
 
 static void
@@ -377,16 +378,14 @@ assert_fails (const char *directory, guint vocab_size, const char *words)
     g_error ("“%s” does not say “%s”", error->message, words);
 }
 
-static const char *const samples[] = {
-  "a photo of a dog", "it's 2025!", "the caf\xc3\xa9 at noon", "\xe7\x8a\xac \xf0\x9f\x90\xb6",
-  "supercalifragilisticexpialidocious", "we'll they've I'm 'twas", "x<|endoftext|>y"
-};
+static const char *const samples[] = { "a photo of a dog", "it's 2025!", "the caf\xc3\xa9 at noon",
+  "\xe7\x8a\xac \xf0\x9f\x90\xb6", "supercalifragilisticexpialidocious", "we'll they've I'm 'twas",
+  "x<|endoftext|>y" };
 
 static void
 assert_equal_tokenizers (const char *directory, guint vocab_size)
 {
-  g_autoptr (ClipTokenizer) a =
-      open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), vocab_size);
+  g_autoptr (ClipTokenizer) a = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), vocab_size);
   g_autoptr (ClipTokenizer) b = open_tokenizer (directory, vocab_size);
 
   for (guint i = 0; i < G_N_ELEMENTS (samples); i++) {
@@ -494,7 +493,7 @@ test_broken_merges (void)
 
   copy_demo (directory, "vocab.json");
   write_file (directory, "merges.txt", "#version: 0.2\na", -1);
-  assert_fails (directory, vocab_size, "merge 1 is “a”");
+  assert_fails (directory, vocab_size, "merges.txt: merge 1 is “a”");
   write_file (directory, "merges.txt", "a b c\n", -1);
   assert_fails (directory, vocab_size, "one space between");
   write_file (directory, "merges.txt", "\xe2\x98\x83 b\n", -1);
@@ -546,7 +545,7 @@ test_broken_gzip (void)
   assert_fails (directory, 1024, "damaged or no gzip");
   write_gzip (directory);
   g_file_get_contents (path, &packed, &length, NULL);
-  write_file (directory, "bpe_simple_vocab_16e6.txt.gz", packed, (gssize) length / 2);
+  write_file (directory, "bpe_simple_vocab_16e6.txt.gz", packed, (gssize)length / 2);
   assert_fails (directory, 1024, "damaged or no gzip");
   gzFile file = gzopen (path, "wb1");
   for (guint i = 0; i < 65; i++)
@@ -559,8 +558,8 @@ test_broken_gzip (void)
 static void
 test_bad_text (void)
 {
-  g_autoptr (ClipTokenizer) tokenizer =
-      open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+  g_autoptr (ClipTokenizer) tokenizer
+      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
   g_autofree char *long_text = g_strnfill (1 << 20, 'a');
   g_autoptr (GError) error = NULL;
 
@@ -580,8 +579,8 @@ test_bad_text (void)
 static void
 test_longest_text (void)
 {
-  g_autoptr (ClipTokenizer) tokenizer =
-      open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+  g_autoptr (ClipTokenizer) tokenizer
+      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
   static const char *const units[] = { "a", "&", "&#65", "\xce\xa3", "e'", "in", "&not" };
   const gint64 start = g_get_monotonic_time ();
 
@@ -592,7 +591,7 @@ test_longest_text (void)
     g_autoptr (GArray) ids = clip_tokenizer_encode (tokenizer, text->str, -1, NULL);
     g_assert_nonnull (ids);
   }
-  g_test_message ("%.3f s", (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+  g_test_message ("%.3f s", (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC);
   g_assert_cmpint (g_get_monotonic_time () - start, <, 20 * G_USEC_PER_SEC);
 }
 
@@ -600,8 +599,8 @@ static gpointer
 encode_many (gpointer data)
 {
   for (guint i = 0; i < 20000; i++) {
-    g_autofree char *text = g_strdup_printf ("word%x of %s", g_random_int_range (0, 30000),
-        samples[i % G_N_ELEMENTS (samples)]);
+    g_autofree char *text = g_strdup_printf (
+        "word%x of %s", g_random_int_range (0, 30000), samples[i % G_N_ELEMENTS (samples)]);
     g_autoptr (GArray) ids = clip_tokenizer_encode (data, text, -1, NULL);
     g_assert_nonnull (ids);
   }
@@ -611,8 +610,8 @@ encode_many (gpointer data)
 static void
 test_threads (void)
 {
-  g_autoptr (ClipTokenizer) tokenizer =
-      open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+  g_autoptr (ClipTokenizer) tokenizer
+      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
   GThread *threads[3];
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
