@@ -6,8 +6,6 @@
 
 /* A chunk of A rows together with a panel of W stays in the second-level cache. */
 #define CHUNK_BYTES (512 * 1024)
-/* Work-items for each compute unit, so that one that is late does not keep all waiting. */
-#define ITEMS_PER_UNIT 4
 
 typedef struct {
   guint width;    /* floats in a vector */
@@ -116,19 +114,16 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
 }
 
 static guint
-get_tiles_per_chunk (const Tiles *tiles, guint m, guint k, guint panels, guint units)
+get_tiles_per_chunk (const Tiles *tiles, guint m, guint k)
 {
-  guint by_cache = MAX ((gsize) m * k * sizeof (float) / CHUNK_BYTES, 1);
-  guint by_units = ITEMS_PER_UNIT * units / panels;
-  guint chunks = CLAMP (MAX (by_cache, by_units), 1, tiles->count);
-  return (tiles->count - 1) / chunks + 1;
+  gsize chunks = (gsize) m * k * sizeof (float) / CHUNK_BYTES;
+  return (tiles->count - 1) / CLAMP (chunks, 1, tiles->count) + 1;
 }
 
 static gboolean
 panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
 {
-  ClipDevice *device = clip_queue_get_device (queue);
-  Geometry geometry = get_geometry (device);
+  Geometry geometry = get_geometry (clip_queue_get_device (queue));
   Tiles tiles = get_tiles (call->m, geometry.max_rows);
   /* a single row is its own packed form */
   ClipBuffer *a = call->m == 1 ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
@@ -136,19 +131,18 @@ panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GEr
   if (!kernel)
     return FALSE;
   guint panels = get_panels (linear->n, &geometry);
-  cl_uint per_chunk = get_tiles_per_chunk (
-      &tiles, call->m, linear->k, panels, clip_device_get_compute_units (device));
+  guint per_chunk = get_tiles_per_chunk (&tiles, call->m, linear->k);
   cl_uint n = linear->n, k = linear->k, count = tiles.count, height = tiles.height, higher = tiles.higher;
   cl_ulong a_offset = call->m == 1 ? call->a_offset : 0, c_offset = call->c_offset;
   cl_int activation = call->activation, add = call->residual != NULL;
   cl_uint ldc = call->ldc;
-  const gsize global[2] = { panels, (tiles.count - 1) / per_chunk + 1 }, local[2] = { 1, 1 };
+  const gsize global[3] = { per_chunk, panels, (tiles.count - 1) / per_chunk + 1 }, local[3] = { 1, 1, 1 };
   return clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (count),
-             CLIP_ARG (per_chunk), CLIP_ARG (height), CLIP_ARG (higher), CLIP_ARG_BUFFER (a),
+             CLIP_ARG (height), CLIP_ARG (higher), CLIP_ARG_BUFFER (a),
              CLIP_ARG (a_offset), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
              CLIP_ARG (activation), CLIP_ARG (add), CLIP_ARG_BUFFER (add ? call->residual : call->c),
              CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARGS_END)
-         && clip_queue_run (queue, kernel, 2, global, local, error);
+         && clip_queue_run (queue, kernel, 3, global, local, error);
 }
 
 const ClipLinearBackend clip_linear_panel = { "panel", panel_pack, panel_run };
