@@ -114,7 +114,7 @@ read_merge (const ClipVocabularySource *source, guint rank, ClipMerge *merge, GE
 {
   const char *text = g_ptr_array_index (source->merges, rank);
   g_auto (GStrv) parts = g_strsplit (text, " ", 3);
-  gint32 left, right;
+  gint32 left = 0, right = 0;
 
   if (g_strv_length (parts) != 2 || *parts[0] == '\0' || *parts[1] == '\0') {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
