@@ -181,13 +181,33 @@ open_index (ClipWeights *weights, const char *directory, const char *path, GErro
   return ok;
 }
 
+/* Half a download, or weights in another format */
+static gboolean
+check_complete (const char *directory, GError **error)
+{
+  static const char *const needed[][2] = { { "config.json", "config.json" },
+    { "model.safetensors", "model.safetensors.index.json" } };
+  for (gsize i = 0; i < G_N_ELEMENTS (needed); i++) {
+    g_autofree char *file = g_build_filename (directory, needed[i][0], NULL);
+    g_autofree char *other = g_build_filename (directory, needed[i][1], NULL);
+    g_autofree char *pickle = g_build_filename (directory, "pytorch_model.bin", NULL);
+    if (g_file_test (file, G_FILE_TEST_EXISTS) || g_file_test (other, G_FILE_TEST_EXISTS))
+      continue;
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is missing; %s", needed[i][0],
+        g_file_test (pickle, G_FILE_TEST_EXISTS) ? "pytorch_model.bin is not read, save the model as safetensors"
+                                                 : "download the whole model directory");
+    return FALSE;
+  }
+  return TRUE;
+}
+
 /* model.safetensors goes first, as transformers does */
 gboolean
 clip_hf_open (ClipWeights *weights, const char *directory, GError **error)
 {
   g_autofree char *single = g_build_filename (directory, "model.safetensors", NULL);
   g_autofree char *index = g_build_filename (directory, "model.safetensors.index.json", NULL);
-  if (!clip_hf_read_config (&weights->config, directory, error)
+  if (!check_complete (directory, error) || !clip_hf_read_config (&weights->config, directory, error)
       || !clip_hf_read_preprocess (&weights->config, directory, error))
     return FALSE;
   if (!g_file_test (single, G_FILE_TEST_EXISTS) && g_file_test (index, G_FILE_TEST_EXISTS))

@@ -421,7 +421,7 @@ test_paths (void)
   g_autofree char *file = g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), "model.safetensors", NULL);
   g_autofree char *configured = make_directory (g_getenv ("GST_CLIP_DEMO_MODEL"));
   const char *const paths[] = { empty, file, configured, "/nonexistent/model", "" };
-  static const char *const words[] = { "empty directory", "is a file", "model.safetensors: cannot be read",
+  static const char *const words[] = { "empty directory", "is a file", "model.safetensors is missing",
     "no such file", "no such file" };
   for (guint i = 0; i < G_N_ELEMENTS (paths); i++) {
     g_autoptr (GError) local = NULL;
