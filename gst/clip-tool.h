@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the subcommands of gst-clip-1.0 share. */
+#pragma once
+
+#include <gst/video/video.h>
+
+#include "image/clip-image.h"
+
+G_BEGIN_DECLS
+
+#define TOOL_IMAGE_TIMEOUT (10 * G_USEC_PER_SEC) /* for one picture, from opening to decoded */
+
+/** ToolCommand: a subcommand; @run gets the arguments after its name, with the command's as argv[0] */
+typedef struct {
+  const char *name, *arguments, *summary, *description;
+  const GOptionEntry *entries; /* (nullable): main entries, without the shared ones */
+  void (*prepare) (void); /* (nullable): before the options are parsed */
+  int (*run) (GError **error);
+} ToolCommand;
+
+#define TOOL_FAILED 1
+#define TOOL_USAGE 2
+
+extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess, tool_info, tool_bench;
+
+/* Options that most commands have. */
+typedef struct {
+  char *model, *device;
+  gboolean json;
+} ToolOptions;
+extern ToolOptions tool_options;
+
+/** tool_usage: "gst-clip-1.0 COMMAND: MESSAGE" on stderr. Returns: TOOL_USAGE */
+int tool_usage (const ToolCommand *command, const char *message);
+
+/**
+ * tool_find_model: as clip_model_find() for --model, with a warning on stderr when only the demo
+ * model was found. Returns: (transfer full)
+ */
+char *tool_find_model (GError **error);
+
+/* JSON: numbers in the "C" locale with the digits that give the float back. */
+void tool_json_string (GString *out, const char *text);
+void tool_json_float (GString *out, double value);
+
+/** ToolImage: a decoded picture; @frame points into @video */
+typedef struct {
+  GstSample *sample;
+  GstVideoFrame video;
+  ClipFrame frame;
+} ToolImage;
+
+/**
+ * tool_image_read:
+ * @path: a file of any picture (or video: its first frame) format that GStreamer decodes
+ *
+ * Alpha is kept and resized premultiplied, as openai/CLIP does.
+ */
+ToolImage *tool_image_read (const char *path, GError **error);
+void tool_image_free (ToolImage *image);
+
+/** tool_image_write_png: @rgb: [size,size,3]; the file appears complete or not at all */
+gboolean tool_image_write_png (const char *path, const guint8 *rgb, guint size, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ToolImage, tool_image_free)
+
+G_END_DECLS
