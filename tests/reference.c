@@ -9,7 +9,8 @@ typedef struct {
   gsize *shape;
   guint n_dims;
   gsize elements, size;
-  gpointer data; /* a copy of its own: aligned for any type, and out of bounds shows under a sanitizer */
+  gpointer
+      data; /* a copy of its own: aligned for any type, and out of bounds shows under a sanitizer */
 } RefTensor;
 
 struct _RefFile {
@@ -49,7 +50,8 @@ parse_tensor (JsonObject *object, const char *data, gsize length)
 {
   JsonArray *shape = json_object_get_array_member (object, "shape");
   JsonArray *offsets = json_object_get_array_member (object, "data_offsets");
-  gsize begin = json_array_get_int_element (offsets, 0), end = json_array_get_int_element (offsets, 1);
+  gsize begin = json_array_get_int_element (offsets, 0),
+        end = json_array_get_int_element (offsets, 1);
   if (begin > end || end > length)
     return NULL;
   RefTensor *tensor = g_new0 (RefTensor, 1);
@@ -140,12 +142,14 @@ static RefTensor *
 find (RefFile *file, const char *name, const char *const *dtypes, gsize item)
 {
   RefTensor *tensor = g_hash_table_lookup (file->tensors, name);
-  gboolean ok = tensor && g_strv_contains (dtypes, tensor->dtype) && tensor->size == tensor->elements * item;
+  gboolean ok = tensor && g_strv_contains (dtypes, tensor->dtype)
+                && tensor->size == tensor->elements * item;
   return ok ? tensor : NULL;
 }
 
 static gconstpointer
-matrix (RefFile *file, const char *name, const char *const *dtypes, gsize item, gsize *rows, gsize *cols)
+matrix (RefFile *file, const char *name, const char *const *dtypes, gsize item, gsize *rows,
+    gsize *cols)
 {
   RefTensor *tensor = find (file, name, dtypes, item);
   if (!tensor)

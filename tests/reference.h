@@ -11,7 +11,8 @@ typedef struct _RefFile RefFile;
 /** ref_available: whether CLIP_REFERENCE names a directory that exists */
 gboolean ref_available (void);
 
-/** ref_path: full path of @relative under CLIP_REFERENCE, or under CLIP_TEST_DATA after a "data:" prefix */
+/** ref_path: full path of @relative under CLIP_REFERENCE, or under CLIP_TEST_DATA after a "data:"
+ * prefix */
 char *ref_path (const char *relative);
 
 /** ref_open: a .safetensors file, located as by ref_path(); NULL when it is absent or broken */

@@ -42,8 +42,9 @@ read_tower (JsonObject *json, ClipTransformerConfig *tower, GError **error)
   if (tower->width % tower->heads == 0 && tower->width / tower->heads <= 256)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "num_attention_heads is %u for hidden_size %u, expected a divisor that leaves heads of at most 256", tower->heads,
-      tower->width);
+      "num_attention_heads is %u for hidden_size %u, expected a divisor that leaves heads of at "
+      "most 256",
+      tower->heads, tower->width);
   return FALSE;
 }
 
@@ -51,7 +52,8 @@ static gboolean
 read_vision (JsonObject *json, ClipModelConfig *config, GError **error)
 {
   guint channels = 3;
-  config->vision = (ClipTransformerConfig){ .width = 768, .layers = 12, .heads = 12, .mlp_width = 3072 };
+  config->vision
+      = (ClipTransformerConfig){ .width = 768, .layers = 12, .heads = 12, .mlp_width = 3072 };
   config->image_size = 224;
   config->patch_size = 32;
   if (!read_tower (json, &config->vision, error)
@@ -61,13 +63,14 @@ read_vision (JsonObject *json, ClipModelConfig *config, GError **error)
     return FALSE;
   if (config->patch_size <= config->image_size && config->image_size % config->patch_size == 0)
     return TRUE;
-  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "patch_size is %u, expected a divisor of image_size %u",
-      config->patch_size, config->image_size);
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+      "patch_size is %u, expected a divisor of image_size %u", config->patch_size,
+      config->image_size);
   return FALSE;
 }
 
-/* Early configs carry bos 0 and eos 2, which no CLIP vocabulary means: transformers then pools at the
- * largest id. In CLIP's vocabulary start and end are the last two ids. */
+/* Early configs carry bos 0 and eos 2, which no CLIP vocabulary means: transformers then pools at
+ * the largest id. In CLIP's vocabulary start and end are the last two ids. */
 static gboolean
 read_special_ids (JsonObject *json, ClipModelConfig *config, GError **error)
 {
@@ -83,13 +86,15 @@ read_special_ids (JsonObject *json, ClipModelConfig *config, GError **error)
 static gboolean
 read_text (JsonObject *json, ClipModelConfig *config, GError **error)
 {
-  config->text = (ClipTransformerConfig){ .width = 512, .layers = 12, .heads = 8, .mlp_width = 2048 };
+  config->text
+      = (ClipTransformerConfig){ .width = 512, .layers = 12, .heads = 8, .mlp_width = 2048 };
   config->vocab_size = 49408;
   config->context_length = 77;
   return read_tower (json, &config->text, error)
-      && clip_json_read_uint (json, "vocab_size", 3, 10000000, &config->vocab_size, error)
-      && clip_json_read_uint (json, "max_position_embeddings", 3, 4096, &config->context_length, error)
-      && read_special_ids (json, config, error);
+         && clip_json_read_uint (json, "vocab_size", 3, 10000000, &config->vocab_size, error)
+         && clip_json_read_uint (
+             json, "max_position_embeddings", 3, 4096, &config->context_length, error)
+         && read_special_ids (json, config, error);
 }
 
 /* As transformers: an object under NAME_dict replaces all of NAME. */
@@ -113,7 +118,8 @@ check_model_type (JsonObject *root, GError **error)
     return FALSE;
   if (g_strcmp0 (type, "clip") == 0)
     return TRUE;
-  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "model_type is %.60s, expected clip", type ? type : "absent");
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "model_type is %.60s, expected clip",
+      type ? type : "absent");
   return FALSE;
 }
 
@@ -152,7 +158,8 @@ model_name (const ClipModelConfig *config)
   for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
     if (config->vision.width == known[i].width && config->vision.layers == known[i].layers) {
       g_autofree char *name = g_strdup_printf ("clip-vit-%s-%u", known[i].size, config->patch_size);
-      return config->image_size == 224 ? g_steal_pointer (&name) : g_strdup_printf ("%s-%u", name, config->image_size);
+      return config->image_size == 224 ? g_steal_pointer (&name)
+                                       : g_strdup_printf ("%s-%u", name, config->image_size);
     }
   g_autofree char *full = g_canonicalize_filename (config->directory, NULL);
   return g_filename_display_basename (full);

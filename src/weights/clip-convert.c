@@ -46,14 +46,16 @@ convert_f16c (const guint8 *src, float *dst, gsize count)
 {
   gsize i = 0;
   for (; i + 8 <= count; i += 8)
-    _mm256_storeu_ps (dst + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) (src + 2 * i))));
+    _mm256_storeu_ps (dst + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *)(src + 2 * i))));
   return i;
 }
 
 static gsize
 convert_fast (const guint8 *src, float *dst, gsize count)
 {
-  return __builtin_cpu_supports ("avx") && __builtin_cpu_supports ("f16c") ? convert_f16c (src, dst, count) : 0;
+  return __builtin_cpu_supports ("avx") && __builtin_cpu_supports ("f16c")
+             ? convert_f16c (src, dst, count)
+             : 0;
 }
 #else
 static gsize
@@ -74,7 +76,7 @@ void
 clip_convert_bf16 (const guint8 *src, float *dst, gsize count)
 {
   for (gsize i = 0; i < count; i++) {
-    guint32 bits = (guint32) load_u16 (src + 2 * i) << 16;
+    guint32 bits = (guint32)load_u16 (src + 2 * i) << 16;
     memcpy (dst + i, &bits, sizeof bits);
   }
 }

@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 
 /* @src may be unaligned: safetensors promises nothing about its tensors' addresses */
 void clip_convert_f16 (const guint8 *src, float *dst, gsize count);
-/** clip_convert_f16_portable: the same without instructions for it; clip_convert_f16() falls back to it */
+/** clip_convert_f16_portable: the same without instructions for it; clip_convert_f16() falls back
+ * to it */
 void clip_convert_f16_portable (const guint8 *src, float *dst, gsize count);
 void clip_convert_bf16 (const guint8 *src, float *dst, gsize count);
 void clip_convert_f32 (const guint8 *src, float *dst, gsize count);

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 /* State of the walk over the text that comes before json-glib's parser. That parser recurses once
- * a level, accepts comments, and lets the last of two equal keys win; the walk refuses all three. */
+ * a level, accepts comments, and lets the last of two equal keys win; the walk refuses all three.
+ */
 typedef struct {
   const char *at, *end;
   guint depth;
@@ -19,7 +20,7 @@ static const char *
 skip_string (Scan *scan)
 {
   const char *p = scan->at + 1;
-  while (p < scan->end && *p != '"' && (guchar) *p >= 0x20)
+  while (p < scan->end && *p != '"' && (guchar)*p >= 0x20)
     p += *p == '\\' ? 2 : 1;
   return p < scan->end && *p == '"' ? p : NULL;
 }
@@ -36,7 +37,8 @@ note_key (Scan *scan, const char *begin, const char *end, GError **error)
   char *key = g_strndup (begin, end - begin);
   if (g_hash_table_add (keys, key))
     return TRUE;
-  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "key \"%.*s\" occurs twice", (int) MIN (end - begin, 200), begin);
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "key \"%.*s\" occurs twice",
+      (int)MIN (end - begin, 200), begin);
   return FALSE;
 }
 
@@ -44,11 +46,12 @@ static gboolean
 open_level (Scan *scan, GError **error)
 {
   if (scan->depth == CLIP_JSON_MAX_DEPTH) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "JSON is nested deeper than %d levels", CLIP_JSON_MAX_DEPTH);
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "JSON is nested deeper than %d levels",
+        CLIP_JSON_MAX_DEPTH);
     return FALSE;
   }
-  scan->keys[scan->depth++] =
-      *scan->at == '{' ? g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) : NULL;
+  scan->keys[scan->depth++]
+      = *scan->at == '{' ? g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) : NULL;
   return TRUE;
 }
 
@@ -71,7 +74,8 @@ scan_one (Scan *scan, GError **error)
   } else if ((c == '}' || c == ']') && scan->depth > 0) {
     g_clear_pointer (&scan->keys[--scan->depth], g_hash_table_unref);
   } else if (!c || !strchr (" \t\r\n,:+-.0123456789eEtrufalsn", c)) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "not JSON: unexpected byte 0x%02x", (guchar) c);
+    g_set_error (
+        error, CLIP_ERROR, CLIP_ERROR_MODEL, "not JSON: unexpected byte 0x%02x", (guchar)c);
     return FALSE;
   }
   scan->at++;
@@ -124,11 +128,11 @@ read_text (const char *path, gsize limit, gsize *length, GError **error)
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "cannot be read: %s", g_strerror (errno));
     return NULL;
   }
-  gboolean ok = fstat (fd, &info) == 0 && S_ISREG (info.st_mode) && (guint64) info.st_size <= limit;
+  gboolean ok = fstat (fd, &info) == 0 && S_ISREG (info.st_mode) && (guint64)info.st_size <= limit;
   g_autofree char *text = ok ? g_malloc (info.st_size + 1) : NULL;
   gsize have = 0;
   gssize n = 1;
-  while (ok && n > 0 && have < (gsize) info.st_size) {
+  while (ok && n > 0 && have < (gsize)info.st_size) {
     n = read (fd, text + have, info.st_size - have);
     have += MAX (n, 0);
   }
@@ -178,8 +182,8 @@ static gboolean
 wrong (GError **error, const char *member, JsonNode *node, const char *expected)
 {
   g_autofree char *found = json_to_string (node, FALSE);
-  g_set_error (
-      error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is %.100s, expected %s", member, found ? found : "nothing", expected);
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is %.100s, expected %s", member,
+      found ? found : "nothing", expected);
   return FALSE;
 }
 
@@ -194,7 +198,8 @@ clip_json_node_uint (JsonNode *node, guint64 *value)
 }
 
 gboolean
-clip_json_read_uint (JsonObject *object, const char *member, guint min, guint max, guint *value, GError **error)
+clip_json_read_uint (
+    JsonObject *object, const char *member, guint min, guint max, guint *value, GError **error)
 {
   JsonNode *node = member_or_null (object, member);
   guint64 number;
@@ -222,7 +227,8 @@ node_double (JsonNode *node, double min, double max, float *value)
 }
 
 gboolean
-clip_json_read_float (JsonObject *object, const char *member, double min, double max, float *value, GError **error)
+clip_json_read_float (
+    JsonObject *object, const char *member, double min, double max, float *value, GError **error)
 {
   JsonNode *node = member_or_null (object, member);
   if (!node || node_double (node, min, max, value))

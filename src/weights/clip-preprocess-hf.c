@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* preprocessor_config.json of transformers' CLIPImageProcessor and the older CLIPFeatureExtractor. */
+/* preprocessor_config.json of transformers' CLIPImageProcessor and the older CLIPFeatureExtractor.
+ */
 #include <math.h>
 
 #include "weights/clip-weights-private.h"
@@ -22,7 +23,8 @@ check_side (const char *what, guint found, guint expected, GError **error)
   if (found == expected)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "%s is %u, expected %u, the image_size of config.json; are the two files of one model?", what, found, expected);
+      "%s is %u, expected %u, the image_size of config.json; are the two files of one model?", what,
+      found, expected);
   return FALSE;
 }
 
@@ -32,8 +34,8 @@ read_square (JsonObject *json, const char *what, guint size, GError **error)
 {
   guint height = 0, width = 0;
   return clip_json_read_uint (json, "height", 1, 65536, &height, error)
-      && clip_json_read_uint (json, "width", 1, 65536, &width, error)
-      && check_side (what, height, size, error) && check_side (what, width, size, error);
+         && clip_json_read_uint (json, "width", 1, 65536, &width, error)
+         && check_side (what, height, size, error) && check_side (what, width, size, error);
 }
 
 /* A whole number or {"shortest_edge":S} keeps the aspect ratio, {"height","width"} does not */
@@ -49,8 +51,9 @@ read_size (JsonObject *root, ClipPreprocessConfig *config, GError **error)
   }
   if (json && !clip_json_has (json, "shortest_edge"))
     return fail (error, "size has neither shortest_edge nor height and width");
-  return clip_json_read_uint (json ? json : root, json ? "shortest_edge" : "size", 1, 65536, &edge, error)
-      && check_side ("size", edge, config->size, error);
+  return clip_json_read_uint (
+             json ? json : root, json ? "shortest_edge" : "size", 1, 65536, &edge, error)
+         && check_side ("size", edge, config->size, error);
 }
 
 static gboolean
@@ -63,11 +66,12 @@ read_crop (JsonObject *root, ClipPreprocessConfig *config, GError **error)
     return FALSE;
   if (!crop)
     return config->mode == CLIP_RESIZE_SQUASH
-        || fail (error, "do_center_crop is false, but size keeps the aspect ratio: pictures would not be square");
+           || fail (error, "do_center_crop is false, but size keeps the aspect ratio: pictures "
+                           "would not be square");
   if (json)
     return read_square (json, "crop_size", config->size, error);
   return clip_json_read_uint (root, "crop_size", 1, 65536, &edge, error)
-      && check_side ("crop_size", edge, config->size, error);
+         && check_side ("crop_size", edge, config->size, error);
 }
 
 static gboolean
@@ -77,7 +81,8 @@ read_filter (JsonObject *root, ClipPreprocessConfig *config, GError **error)
   if (!clip_json_read_uint (root, "resample", 0, 100, &resample, error))
     return FALSE;
   config->filter = resample == 2 ? CLIP_FILTER_BILINEAR : CLIP_FILTER_BICUBIC;
-  return resample == 2 || resample == 3 || fail (error, "resample is neither 3 (bicubic) nor 2 (bilinear)");
+  return resample == 2 || resample == 3
+         || fail (error, "resample is neither 3 (bicubic) nor 2 (bilinear)");
 }
 
 static gboolean
@@ -99,7 +104,8 @@ read_values (JsonObject *root, ClipPreprocessConfig *config, GError **error)
   if (!resize)
     return fail (error, "do_resize is false: frames of any size cannot be used");
   if (!rescale || fabsf (factor * 255 - 1) > 1e-4f)
-    return fail (error, "do_rescale is false or rescale_factor is not 1/255, which is not supported");
+    return fail (
+        error, "do_rescale is false or rescale_factor is not 1/255, which is not supported");
   return TRUE;
 }
 
@@ -111,8 +117,8 @@ clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GE
     config->mean[i] = clip_mean[i];
     config->std[i] = clip_std[i];
   }
-  return read_size (root, config, error) && read_crop (root, config, error) && read_filter (root, config, error)
-      && read_values (root, config, error);
+  return read_size (root, config, error) && read_crop (root, config, error)
+         && read_filter (root, config, error) && read_values (root, config, error);
 }
 
 gboolean

@@ -24,9 +24,9 @@ struct _ClipSafetensors {
 static const struct {
   const char *name;
   guint8 size;
-} dtypes[] = { { "F32", 4 }, { "F16", 2 }, { "BF16", 2 }, { "F64", 8 }, { "I64", 8 }, { "I32", 4 }, { "I16", 2 },
-  { "I8", 1 }, { "U8", 1 }, { "BOOL", 1 }, { "U16", 2 }, { "U32", 4 }, { "U64", 8 }, { "F8_E4M3", 1 },
-  { "F8_E5M2", 1 }, { "F8_E8M0", 1 }, { "C64", 8 } };
+} dtypes[] = { { "F32", 4 }, { "F16", 2 }, { "BF16", 2 }, { "F64", 8 }, { "I64", 8 }, { "I32", 4 },
+  { "I16", 2 }, { "I8", 1 }, { "U8", 1 }, { "BOOL", 1 }, { "U16", 2 }, { "U32", 4 }, { "U64", 8 },
+  { "F8_E4M3", 1 }, { "F8_E5M2", 1 }, { "F8_E8M0", 1 }, { "C64", 8 } };
 
 static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
 {
@@ -67,7 +67,8 @@ parse_dtype (JsonObject *object, ClipTensor *tensor, gsize *item, GError **error
       *item = dtypes[i].size;
       return TRUE;
     }
-  return fail (error, "dtype is %.40s, expected F32, F16, BF16 or another of the format's types", found ? found : "absent");
+  return fail (error, "dtype is %.40s, expected F32, F16, BF16 or another of the format's types",
+      found ? found : "absent");
 }
 
 /* TRUE with the product of @shape in tensor->count */
@@ -99,8 +100,8 @@ parse_offsets (JsonObject *object, ClipTensor *tensor, ClipSafetensors *file, GE
     return fail (error, "data_offsets is not two whole numbers of 0 or more");
   if (begin > end || end > file->data_length)
     return fail (error,
-        "data_offsets are %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ", but the file has %" G_GSIZE_FORMAT
-        " bytes of data; was it cut?",
+        "data_offsets are %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+        ", but the file has %" G_GSIZE_FORMAT " bytes of data; was it cut?",
         begin, end, file->data_length);
   tensor->data = file->data + begin;
   tensor->size = end - begin;
@@ -120,19 +121,21 @@ parse_tensor (JsonNode *node, ClipTensor *tensor, ClipSafetensors *file, GError 
   if (g_size_checked_mul (&size, tensor->count, item) && size == tensor->size)
     return TRUE;
   g_autofree char *shape = clip_tensor_shape_string (tensor->shape, tensor->n_dims);
-  return fail (error, "is %s %s, which does not fit its %" G_GSIZE_FORMAT " bytes", tensor->dtype, shape, tensor->size);
+  return fail (error, "is %s %s, which does not fit its %" G_GSIZE_FORMAT " bytes", tensor->dtype,
+      shape, tensor->size);
 }
 
 static int
 compare_place (gconstpointer a, gconstpointer b)
 {
-  const ClipTensor *x = *(ClipTensor *const *) a, *y = *(ClipTensor *const *) b;
+  const ClipTensor *x = *(ClipTensor *const *)a, *y = *(ClipTensor *const *)b;
   if (x->data != y->data)
     return x->data < y->data ? -1 : 1;
   return x->size < y->size ? -1 : x->size > y->size;
 }
 
-/* In the order of the file each tensor begins where the one before it ends: the format allows neither overlap nor hole */
+/* In the order of the file each tensor begins where the one before it ends: the format allows
+ * neither overlap nor hole */
 static gboolean
 check_cover (ClipSafetensors *file, GError **error)
 {
@@ -148,11 +151,13 @@ check_cover (ClipSafetensors *file, GError **error)
     const ClipTensor *tensor = all->pdata[i];
     if (tensor->data != next)
       return fail (error, "tensors %s at byte %" G_GSIZE_FORMAT " of the data; the file is damaged",
-          tensor->data < next ? "overlap" : "leave a hole", (gsize) (tensor->data - file->data));
+          tensor->data < next ? "overlap" : "leave a hole", (gsize)(tensor->data - file->data));
     next += tensor->size;
   }
   gsize rest = file->data + file->data_length - next;
-  return rest == 0 || fail (error, "%" G_GSIZE_FORMAT " bytes follow the last tensor; the file is damaged", rest);
+  return rest == 0
+         || fail (
+             error, "%" G_GSIZE_FORMAT " bytes follow the last tensor; the file is damaged", rest);
 }
 
 static gboolean
@@ -180,7 +185,8 @@ parse_bytes (ClipSafetensors *file, const guint8 *bytes, gsize length, GError **
 {
   guint64 header;
   if (length < 8)
-    return fail (error, "has %" G_GSIZE_FORMAT " bytes, too few for a safetensors file; download it again", length);
+    return fail (error,
+        "has %" G_GSIZE_FORMAT " bytes, too few for a safetensors file; download it again", length);
   memcpy (&header, bytes, 8);
   header = GUINT64_FROM_LE (header);
   if (header > length - 8 || header > MAX_HEADER)
@@ -190,7 +196,7 @@ parse_bytes (ClipSafetensors *file, const guint8 *bytes, gsize length, GError **
         header, length);
   file->data = bytes + 8 + header;
   file->data_length = length - 8 - header;
-  g_autoptr (JsonNode) root = clip_json_parse ((const char *) bytes + 8, header, error);
+  g_autoptr (JsonNode) root = clip_json_parse ((const char *)bytes + 8, header, error);
   if (!root) {
     g_prefix_error (error, "header: ");
     return FALSE;
@@ -229,12 +235,14 @@ map_file (ClipSafetensors *file, const char *path, GError **error)
       close (fd);
     return fail (error, "cannot be read: %s", g_strerror (code));
   }
-  gboolean usable = S_ISREG (info.st_mode) && info.st_size > 0 && (guint64) info.st_size <= G_MAXSIZE;
+  gboolean usable
+      = S_ISREG (info.st_mode) && info.st_size > 0 && (guint64)info.st_size <= G_MAXSIZE;
   void *map = usable ? mmap (NULL, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
   int code = errno;
   close (fd);
   if (!usable)
-    return fail (error, "is %s; download it again", S_ISREG (info.st_mode) ? "empty" : "not a file");
+    return fail (
+        error, "is %s; download it again", S_ISREG (info.st_mode) ? "empty" : "not a file");
   if (map == MAP_FAILED)
     return fail (error, "cannot be mapped: %s", g_strerror (code));
   file->map = map;
@@ -290,7 +298,7 @@ clip_safetensors_drop (ClipSafetensors *file, const ClipTensor *tensor)
   if (!file->map || tensor->size == 0)
     return;
   gsize page = sysconf (_SC_PAGESIZE);
-  gsize begin = (tensor->data - (const guint8 *) file->map) / page * page;
-  gsize end = tensor->data + tensor->size - (const guint8 *) file->map;
-  madvise ((guint8 *) file->map + begin, end - begin, MADV_DONTNEED);
+  gsize begin = (tensor->data - (const guint8 *)file->map) / page * page;
+  gsize end = tensor->data + tensor->size - (const guint8 *)file->map;
+  madvise ((guint8 *)file->map + begin, end - begin, MADV_DONTNEED);
 }

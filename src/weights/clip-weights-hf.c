@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* transformers' CLIPModel directories: model.safetensors, or shards named by model.safetensors.index.json. */
+/* transformers' CLIPModel directories: model.safetensors, or shards named by
+ * model.safetensors.index.json. */
 #include <string.h>
 
 #include "weights/clip-weights-private.h"
@@ -9,14 +10,16 @@
 
 typedef struct {
   ClipWeights *weights;
-  GHashTable *shards; /* file name -> ClipSafetensors of weights->files; NULL when there is one file */
-  JsonObject *map;    /* stored tensor name -> file name */
+  GHashTable
+      *shards;     /* file name -> ClipSafetensors of weights->files; NULL when there is one file */
+  JsonObject *map; /* stored tensor name -> file name */
 } Source;
 
 gboolean
 clip_hf_detect (const char *path)
 {
-  static const char *const names[] = { "config.json", "model.safetensors", "model.safetensors.index.json" };
+  static const char *const names[]
+      = { "config.json", "model.safetensors", "model.safetensors.index.json" };
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree char *file = g_build_filename (path, names[i], NULL);
     if (g_file_test (file, G_FILE_TEST_EXISTS))
@@ -25,21 +28,25 @@ clip_hf_detect (const char *path)
   return FALSE;
 }
 
-/* canonical -> stored, in this order, each at most once: ".attn.q." of a block, then the towers' own */
+/* canonical -> stored, in this order, each at most once: ".attn.q." of a block, then the towers'
+ * own */
 static const struct {
   const char *canonical, *stored;
-} block_names[] = { { "ln_1.", "layer_norm1." }, { "ln_2.", "layer_norm2." }, { "attn.q.", "self_attn.q_proj." },
-  { "attn.k.", "self_attn.k_proj." }, { "attn.v.", "self_attn.v_proj." }, { "attn.out.", "self_attn.out_proj." },
-  { "mlp.", "mlp." } },
-  tower_names[] = { { "vision.patch_embed.weight", "vision_model.embeddings.patch_embedding.weight" },
-    { "vision.class_embedding", "vision_model.embeddings.class_embedding" },
-    { "vision.positions", "vision_model.embeddings.position_embedding.weight" },
-    /* the missing letters are transformers' own */
-    { "vision.ln_pre.", "vision_model.pre_layrnorm." }, { "vision.ln_post.", "vision_model.post_layernorm." },
-    { "vision.projection.weight", "visual_projection.weight" },
-    { "text.token_embedding.weight", "text_model.embeddings.token_embedding.weight" },
-    { "text.positions", "text_model.embeddings.position_embedding.weight" },
-    { "text.ln_final.", "text_model.final_layer_norm." }, { "text.projection.weight", "text_projection.weight" } };
+} block_names[] = { { "ln_1.", "layer_norm1." }, { "ln_2.", "layer_norm2." },
+  { "attn.q.", "self_attn.q_proj." }, { "attn.k.", "self_attn.k_proj." },
+  { "attn.v.", "self_attn.v_proj." }, { "attn.out.", "self_attn.out_proj." }, { "mlp.", "mlp." } },
+  tower_names[]
+  = { { "vision.patch_embed.weight", "vision_model.embeddings.patch_embedding.weight" },
+      { "vision.class_embedding", "vision_model.embeddings.class_embedding" },
+      { "vision.positions", "vision_model.embeddings.position_embedding.weight" },
+      /* the missing letters are transformers' own */
+      { "vision.ln_pre.", "vision_model.pre_layrnorm." },
+      { "vision.ln_post.", "vision_model.post_layernorm." },
+      { "vision.projection.weight", "visual_projection.weight" },
+      { "text.token_embedding.weight", "text_model.embeddings.token_embedding.weight" },
+      { "text.positions", "text_model.embeddings.position_embedding.weight" },
+      { "text.ln_final.", "text_model.final_layer_norm." },
+      { "text.projection.weight", "text_projection.weight" } };
 
 /* "vision.blocks.3.attn.q.bias" -> "vision_model.encoder.layers.3.self_attn.q_proj.bias" */
 static char *
@@ -48,7 +55,7 @@ stored_block_name (const char *tower, const char *rest)
   const char *leaf = strchr (rest, '.') + 1;
   for (gsize i = 0; i < G_N_ELEMENTS (block_names); i++)
     if (g_str_has_prefix (leaf, block_names[i].canonical))
-      return g_strdup_printf ("%s_model.encoder.layers.%.*s%s%s", tower, (int) (leaf - rest), rest,
+      return g_strdup_printf ("%s_model.encoder.layers.%.*s%s%s", tower, (int)(leaf - rest), rest,
           block_names[i].stored, leaf + strlen (block_names[i].canonical));
   return NULL;
 }
@@ -62,7 +69,8 @@ clip_hf_stored_name (const char *canonical)
     return stored_block_name ("text", canonical + strlen ("text.blocks."));
   for (gsize i = 0; i < G_N_ELEMENTS (tower_names); i++)
     if (g_str_has_prefix (canonical, tower_names[i].canonical))
-      return g_strconcat (tower_names[i].stored, canonical + strlen (tower_names[i].canonical), NULL);
+      return g_strconcat (
+          tower_names[i].stored, canonical + strlen (tower_names[i].canonical), NULL);
   return NULL;
 }
 
@@ -76,13 +84,15 @@ source_file (Source *source, const char *stored_name, GError **error)
   if (shard)
     return g_hash_table_lookup (source->shards, shard);
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "model.safetensors.index.json: tensor %s is missing; is this another model's config.json, or no CLIP model?",
+      "model.safetensors.index.json: tensor %s is missing; is this another model's config.json, or "
+      "no CLIP model?",
       stored_name);
   return NULL;
 }
 
 static gboolean
-take_tensor (const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error)
+take_tensor (
+    const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error)
 {
   Source *source = user_data;
   g_autofree char *stored = clip_hf_stored_name (name);
@@ -115,8 +125,8 @@ take_all (Source *source, GError **error)
     return FALSE;
   ClipSafetensors *file = source_file (source, "logit_scale", error);
   return file && clip_weights_set_logit_scale (source->weights, file, "logit_scale", error)
-      && check_no_layer_more (source, "vision", config->vision.layers, error)
-      && check_no_layer_more (source, "text", config->text.layers, error);
+         && check_no_layer_more (source, "vision", config->vision.layers, error)
+         && check_no_layer_more (source, "text", config->text.layers, error);
 }
 
 /* An index of strangers must not lead out of its directory */
@@ -133,7 +143,8 @@ open_shard (Source *source, const char *directory, const char *name, GError **er
     return TRUE;
   if (!is_plain_name (name) || g_hash_table_size (source->shards) == MAX_SHARDS) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-        "model.safetensors.index.json: weight_map names the file \"%.100s\", expected at most %d plain names of "
+        "model.safetensors.index.json: weight_map names the file \"%.100s\", expected at most %d "
+        "plain names of "
         ".safetensors files in the same directory",
         name, MAX_SHARDS);
     return FALSE;
@@ -194,8 +205,9 @@ check_complete (const char *directory, GError **error)
     if (g_file_test (file, G_FILE_TEST_EXISTS) || g_file_test (other, G_FILE_TEST_EXISTS))
       continue;
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is missing; %s", needed[i][0],
-        g_file_test (pickle, G_FILE_TEST_EXISTS) ? "pytorch_model.bin is not read, save the model as safetensors"
-                                                 : "download the whole model directory");
+        g_file_test (pickle, G_FILE_TEST_EXISTS)
+            ? "pytorch_model.bin is not read, save the model as safetensors"
+            : "download the whole model directory");
     return FALSE;
   }
   return TRUE;
@@ -207,7 +219,8 @@ clip_hf_open (ClipWeights *weights, const char *directory, GError **error)
 {
   g_autofree char *single = g_build_filename (directory, "model.safetensors", NULL);
   g_autofree char *index = g_build_filename (directory, "model.safetensors.index.json", NULL);
-  if (!check_complete (directory, error) || !clip_hf_read_config (&weights->config, directory, error)
+  if (!check_complete (directory, error)
+      || !clip_hf_read_config (&weights->config, directory, error)
       || !clip_hf_read_preprocess (&weights->config, directory, error))
     return FALSE;
   if (!g_file_test (single, G_FILE_TEST_EXISTS) && g_file_test (index, G_FILE_TEST_EXISTS))

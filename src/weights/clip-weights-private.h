@@ -32,8 +32,8 @@ gboolean clip_weights_foreach_tensor (
     const ClipModelConfig *config, ClipTensorVisit visit, gpointer user_data, GError **error);
 
 /** clip_weights_add: takes a tensor under its canonical name after a check of shape and type */
-gboolean clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims,
-    ClipSafetensors *file, const char *stored_name, GError **error);
+gboolean clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape,
+    guint n_dims, ClipSafetensors *file, const char *stored_name, GError **error);
 
 /** clip_weights_set_logit_scale: the exponential of the stored scalar, checked */
 gboolean clip_weights_set_logit_scale (
@@ -45,7 +45,8 @@ gboolean clip_hf_open (ClipWeights *weights, const char *path, GError **error);
 gboolean clip_hf_read_config (ClipModelConfig *config, const char *directory, GError **error);
 gboolean clip_hf_config_from_json (ClipModelConfig *config, JsonObject *root, GError **error);
 gboolean clip_hf_read_preprocess (ClipModelConfig *config, const char *directory, GError **error);
-gboolean clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GError **error);
+gboolean clip_hf_preprocess_from_json (
+    ClipPreprocessConfig *config, JsonObject *root, GError **error);
 char *clip_hf_stored_name (const char *canonical);
 
 G_END_DECLS

@@ -6,7 +6,8 @@
 #include "weights/clip-convert.h"
 #include "weights/clip-weights-private.h"
 
-/* exp (logit_scale): CLIP clips it to 100 in training; beyond this, softmax of a float32 cosine is noise */
+/* exp (logit_scale): CLIP clips it to 100 in training; beyond this, softmax of a float32 cosine is
+ * noise */
 #define MAX_LOGIT_SCALE 1e6f
 
 /* The first format that knows a path opens it */
@@ -30,7 +31,7 @@ static ClipWeights *
 weights_new (void)
 {
   ClipWeights *weights = g_new0 (ClipWeights, 1);
-  weights->files = g_ptr_array_new_with_free_func ((GDestroyNotify) clip_safetensors_free);
+  weights->files = g_ptr_array_new_with_free_func ((GDestroyNotify)clip_safetensors_free);
   weights->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, entry_free);
   return weights;
 }
@@ -64,9 +65,11 @@ list_directory (const char *path)
 static void
 set_unknown (GError **error, const char *path)
 {
-  const char *want = "a directory with config.json and model.safetensors (a Hugging Face CLIPModel)";
+  const char *want
+      = "a directory with config.json and model.safetensors (a Hugging Face CLIPModel)";
   if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: no such file or directory; expected %s", path, want);
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: no such file or directory; expected %s",
+        path, want);
   } else if (!g_file_test (path, G_FILE_TEST_IS_DIR)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
         "%s: is a file; expected %s. Give the directory in which the file lies", path, want);
@@ -74,8 +77,12 @@ set_unknown (GError **error, const char *path)
     g_autoptr (GError) local = NULL;
     g_autoptr (GDir) dir = g_dir_open (path, 0, &local);
     g_autofree char *found = list_directory (path);
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: %s; expected %s. Download the whole model directory", path,
-        !dir ? local->message : *found ? found : "an empty directory", want);
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+        "%s: %s; expected %s. Download the whole model directory", path,
+        !dir     ? local->message
+        : *found ? found
+                 : "an empty directory",
+        want);
     if (*found)
       g_prefix_error (error, "no model found: ");
   }
@@ -146,8 +153,8 @@ need_tensor (ClipSafetensors *file, const char *stored_name, ClipDtype *dtype, G
 }
 
 static gboolean
-check_shape (ClipSafetensors *file, const char *stored_name, const ClipTensor *tensor, const guint64 *shape,
-    guint n_dims, GError **error)
+check_shape (ClipSafetensors *file, const char *stored_name, const ClipTensor *tensor,
+    const guint64 *shape, guint n_dims, GError **error)
 {
   gboolean same = tensor->n_dims == n_dims;
   for (guint i = 0; same && i < n_dims; i++)
@@ -157,14 +164,14 @@ check_shape (ClipSafetensors *file, const char *stored_name, const ClipTensor *t
   g_autofree char *found = clip_tensor_shape_string (tensor->shape, tensor->n_dims);
   g_autofree char *expected = clip_tensor_shape_string (shape, n_dims);
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "%s: tensor %s is %s, expected %s; is this another model's config.json?", clip_safetensors_get_name (file),
-      stored_name, found, expected);
+      "%s: tensor %s is %s, expected %s; is this another model's config.json?",
+      clip_safetensors_get_name (file), stored_name, found, expected);
   return FALSE;
 }
 
 gboolean
-clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims, ClipSafetensors *file,
-    const char *stored_name, GError **error)
+clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims,
+    ClipSafetensors *file, const char *stored_name, GError **error)
 {
   ClipDtype dtype = CLIP_DTYPE_F32;
   const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
@@ -181,20 +188,21 @@ static void
 convert (const ClipTensor *tensor, ClipDtype dtype, float *dst)
 {
   switch (dtype) {
-    case CLIP_DTYPE_F32:
-      clip_convert_f32 (tensor->data, dst, tensor->count);
-      break;
-    case CLIP_DTYPE_F16:
-      clip_convert_f16 (tensor->data, dst, tensor->count);
-      break;
-    case CLIP_DTYPE_BF16:
-      clip_convert_bf16 (tensor->data, dst, tensor->count);
-      break;
+  case CLIP_DTYPE_F32:
+    clip_convert_f32 (tensor->data, dst, tensor->count);
+    break;
+  case CLIP_DTYPE_F16:
+    clip_convert_f16 (tensor->data, dst, tensor->count);
+    break;
+  case CLIP_DTYPE_BF16:
+    clip_convert_bf16 (tensor->data, dst, tensor->count);
+    break;
   }
 }
 
 gboolean
-clip_weights_set_logit_scale (ClipWeights *weights, ClipSafetensors *file, const char *stored_name, GError **error)
+clip_weights_set_logit_scale (
+    ClipWeights *weights, ClipSafetensors *file, const char *stored_name, GError **error)
 {
   ClipDtype dtype = CLIP_DTYPE_F32;
   const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
@@ -205,10 +213,12 @@ clip_weights_set_logit_scale (ClipWeights *weights, ClipSafetensors *file, const
   float stored = 0;
   convert (tensor, dtype, &stored);
   weights->config.logit_scale = expf (stored);
-  if (isfinite (stored) && weights->config.logit_scale > 0 && weights->config.logit_scale <= MAX_LOGIT_SCALE)
+  if (isfinite (stored) && weights->config.logit_scale > 0
+      && weights->config.logit_scale <= MAX_LOGIT_SCALE)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "%s: %s is %g, whose exponential multiplies the cosines; expected at most ln(%g); the weights are damaged",
+      "%s: %s is %g, whose exponential multiplies the cosines; expected at most ln(%g); the "
+      "weights are damaged",
       clip_safetensors_get_name (file), stored_name, stored, MAX_LOGIT_SCALE);
   return FALSE;
 }
@@ -218,7 +228,8 @@ clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize cou
 {
   const ClipWeightsEntry *entry = g_hash_table_lookup (weights->tensors, name);
   if (!entry || entry->tensor->count != count) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "tensor %s: asked for %" G_GSIZE_FORMAT " values, %s", name, count,
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+        "tensor %s: asked for %" G_GSIZE_FORMAT " values, %s", name, count,
         entry ? "which is not its size" : "but there is no such tensor");
     return FALSE;
   }
@@ -228,7 +239,8 @@ clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize cou
   if (bad == count)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "%s: tensor %s has a NaN or an infinity at element %" G_GSIZE_FORMAT "; the weights are damaged, download them again",
+      "%s: tensor %s has a NaN or an infinity at element %" G_GSIZE_FORMAT
+      "; the weights are damaged, download them again",
       clip_safetensors_get_name (entry->file), entry->stored_name, bad);
   return FALSE;
 }

@@ -23,7 +23,7 @@ use_tensors (ClipSafetensors *file)
 static void
 use_json (const guint8 *data, gsize size)
 {
-  g_autoptr (JsonNode) root = clip_json_parse ((const char *) data, size, NULL);
+  g_autoptr (JsonNode) root = clip_json_parse ((const char *)data, size, NULL);
   ClipModelConfig config = { 0 };
   config.preprocess.size = 224;
   if (!root)

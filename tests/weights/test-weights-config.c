@@ -57,13 +57,17 @@ test_config_defaults (void)
   check_ids (&config, 49408, 77);
   g_assert_cmpuint (config.embed_dim, ==, 512);
   g_assert_cmpuint (config.patch_size, ==, 32);
-  g_assert_true (accepts_config ("{\"model_type\":\"clip\",\"text_config_dict\":null,\"vision_config_dict\":"
-                                 "{\"hidden_size\":1024,\"num_attention_heads\":16,\"hidden_act\":\"gelu\"},"
-                                 "\"vision_config\":{\"hidden_size\":64}}", &config));
+  g_assert_true (
+      accepts_config ("{\"model_type\":\"clip\",\"text_config_dict\":null,\"vision_config_dict\":"
+                      "{\"hidden_size\":1024,\"num_attention_heads\":16,\"hidden_act\":\"gelu\"},"
+                      "\"vision_config\":{\"hidden_size\":64}}",
+          &config));
   g_assert_cmpuint (config.vision.width, ==, 1024);
   g_assert_cmpint (config.vision.activation, ==, CLIP_ACTIVATION_GELU);
-  g_assert_true (accepts_config ("{\"model_type\":\"clip\",\"text_config\":{\"hidden_act\":\"gelu_new\","
-                                 "\"eos_token_id\":7,\"bos_token_id\":6}}", &config));
+  g_assert_true (
+      accepts_config ("{\"model_type\":\"clip\",\"text_config\":{\"hidden_act\":\"gelu_new\","
+                      "\"eos_token_id\":7,\"bos_token_id\":6}}",
+          &config));
   g_assert_cmpint (config.text.activation, ==, CLIP_ACTIVATION_GELU_TANH);
   g_assert_cmpint (config.eos_id, ==, 7);
   g_assert_cmpint (config.bos_id, ==, 6);
@@ -72,10 +76,12 @@ test_config_defaults (void)
 static void
 test_config_bad (void)
 {
-  static const char *const bad[] = { "{}", "[]", "", "{\"model_type\":\"siglip\"}", "{\"model_type\":7}",
-    "{\"model_type\":\"clip\",\"projection_dim\":0}", "{\"model_type\":\"clip\",\"projection_dim\":512.5}",
+  static const char *const bad[] = { "{}", "[]", "", "{\"model_type\":\"siglip\"}",
+    "{\"model_type\":7}", "{\"model_type\":\"clip\",\"projection_dim\":0}",
+    "{\"model_type\":\"clip\",\"projection_dim\":512.5}",
     "{\"model_type\":\"clip\",\"projection_dim\":99999999999999999999999}",
-    "{\"model_type\":\"clip\",\"vision_config\":[]}", "{\"model_type\":\"clip\",\"text_config_dict\":3}",
+    "{\"model_type\":\"clip\",\"vision_config\":[]}",
+    "{\"model_type\":\"clip\",\"text_config_dict\":3}",
     "{\"model_type\":\"clip\",\"vision_config\":{\"image_size\":225}}",
     "{\"model_type\":\"clip\",\"vision_config\":{\"num_attention_heads\":2}}",
     "{\"model_type\":\"clip\",\"vision_config\":{\"num_channels\":1}}",
@@ -103,18 +109,22 @@ accepts_preprocess (const char *text, ClipPreprocessConfig *config)
 static void
 test_preprocess (void)
 {
-  static const char *const bad[] = { "{\"crop_size\":256}", "{\"size\":256}", "{\"size\":{\"longest_edge\":224}}",
-    "{\"size\":{\"height\":224,\"width\":200}}", "{\"do_center_crop\":false}", "{\"resample\":1}",
-    "{\"do_rescale\":false}", "{\"rescale_factor\":1}", "{\"do_resize\":false}", "{\"image_std\":[0,1,1]}",
-    "{\"image_mean\":[1,1]}", "{\"do_normalize\":1}", "{\"size\":\"224\"}", "{\"crop_size\":{\"height\":224}}" };
+  static const char *const bad[]
+      = { "{\"crop_size\":256}", "{\"size\":256}", "{\"size\":{\"longest_edge\":224}}",
+          "{\"size\":{\"height\":224,\"width\":200}}", "{\"do_center_crop\":false}",
+          "{\"resample\":1}", "{\"do_rescale\":false}", "{\"rescale_factor\":1}",
+          "{\"do_resize\":false}", "{\"image_std\":[0,1,1]}", "{\"image_mean\":[1,1]}",
+          "{\"do_normalize\":1}", "{\"size\":\"224\"}", "{\"crop_size\":{\"height\":224}}" };
   ClipPreprocessConfig config;
   g_assert_true (accepts_preprocess ("{}", &config));
   check_preprocess (&config, 224);
-  g_assert_true (accepts_preprocess ("{\"size\":224,\"crop_size\":224,\"resample\":2,\"do_normalize\":false}", &config));
+  g_assert_true (accepts_preprocess (
+      "{\"size\":224,\"crop_size\":224,\"resample\":2,\"do_normalize\":false}", &config));
   g_assert_cmpint (config.filter, ==, CLIP_FILTER_BILINEAR);
   g_assert_cmpfloat (config.mean[1], ==, 0);
   g_assert_cmpfloat (config.std[1], ==, 1);
-  g_assert_true (accepts_preprocess ("{\"size\":{\"height\":224,\"width\":224},\"do_center_crop\":false}", &config));
+  g_assert_true (accepts_preprocess (
+      "{\"size\":{\"height\":224,\"width\":224},\"do_center_crop\":false}", &config));
   g_assert_cmpint (config.mode, ==, CLIP_RESIZE_SQUASH);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     if (accepts_preprocess (bad[i], &config))

@@ -66,11 +66,13 @@ static void
 shard_add (Shard *shard, const char *name, JsonObject *info, const guint8 *data)
 {
   JsonArray *offsets = json_object_get_array_member (info, "data_offsets");
-  gsize begin = json_array_get_int_element (offsets, 0), size = json_array_get_int_element (offsets, 1) - begin;
+  gsize begin = json_array_get_int_element (offsets, 0),
+        size = json_array_get_int_element (offsets, 1) - begin;
   g_autofree char *shape = json_to_string (json_object_get_member (info, "shape"), FALSE);
-  g_string_append_printf (shard->header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%u,%u]}",
-      shard->header->len ? "," : "{", name, json_object_get_string_member (info, "dtype"), shape, shard->data->len,
-      (guint) (shard->data->len + size));
+  g_string_append_printf (shard->header,
+      "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%u,%u]}",
+      shard->header->len ? "," : "{", name, json_object_get_string_member (info, "dtype"), shape,
+      shard->data->len, (guint)(shard->data->len + size));
   g_byte_array_append (shard->data, data + begin, size);
 }
 
@@ -80,8 +82,8 @@ shard_write (Shard *shard, const char *directory, const char *name)
   g_string_append_c (shard->header, '}');
   guint64 length = GUINT64_TO_LE (shard->header->len);
   g_autoptr (GByteArray) all = g_byte_array_new ();
-  g_byte_array_append (all, (guint8 *) &length, 8);
-  g_byte_array_append (all, (guint8 *) shard->header->str, shard->header->len);
+  g_byte_array_append (all, (guint8 *)&length, 8);
+  g_byte_array_append (all, (guint8 *)shard->header->str, shard->header->len);
   g_byte_array_append (all, shard->data->data, shard->data->len);
   write_text (directory, name, all->data, all->len);
   g_string_free (shard->header, TRUE);
@@ -90,7 +92,8 @@ shard_write (Shard *shard, const char *directory, const char *name)
 
 /* Deals the tensors of @source in turn to two files, and writes an index whose names are given */
 static void
-split_model (const char *source, const char *directory, const char *const files[2], const char *const index_names[2])
+split_model (const char *source, const char *directory, const char *const files[2],
+    const char *const index_names[2])
 {
   g_autofree char *path = g_build_filename (source, "model.safetensors", NULL), *bytes = NULL;
   gsize length;
@@ -100,7 +103,8 @@ split_model (const char *source, const char *directory, const char *const files[
   header = GUINT64_FROM_LE (header);
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_assert_true (json_parser_load_from_data (parser, bytes + 8, header, NULL));
-  Shard shards[2] = { { g_string_new (NULL), g_byte_array_new () }, { g_string_new (NULL), g_byte_array_new () } };
+  Shard shards[2] = { { g_string_new (NULL), g_byte_array_new () },
+    { g_string_new (NULL), g_byte_array_new () } };
   g_autoptr (GString) index = g_string_new ("{\"metadata\":{\"total_size\":1},\"weight_map\":{");
   JsonObjectIter iter;
   const char *name;
@@ -110,7 +114,7 @@ split_model (const char *source, const char *directory, const char *const files[
   while (json_object_iter_next (&iter, &name, &node)) {
     if (g_str_equal (name, "__metadata__"))
       continue;
-    shard_add (&shards[i % 2], name, json_node_get_object (node), (guint8 *) bytes + 8 + header);
+    shard_add (&shards[i % 2], name, json_node_get_object (node), (guint8 *)bytes + 8 + header);
     g_string_append_printf (index, "%s\"%s\":\"%s\"", i ? "," : "", name, index_names[i % 2]);
     i++;
   }
@@ -120,7 +124,8 @@ split_model (const char *source, const char *directory, const char *const files[
   write_text (directory, "model.safetensors.index.json", index->str, -1);
 }
 
-static const char *const shard_names[2] = { "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors" };
+static const char *const shard_names[2]
+    = { "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors" };
 
 static void
 test_sharded (void)
@@ -134,7 +139,7 @@ test_sharded (void)
   g_autoptr (ClipWeights) whole = clip_weights_open (source, &error);
   g_assert_no_error (error);
   const ClipModelConfig *config = clip_weights_get_config (whole);
-  gsize count = (gsize) config->embed_dim * config->vision.width;
+  gsize count = (gsize)config->embed_dim * config->vision.width;
   g_autofree float *a = g_new (float, count), *b = g_new (float, count);
   g_assert_true (clip_weights_read (sharded, "vision.projection.weight", a, count, &error));
   g_assert_true (clip_weights_read (whole, "vision.projection.weight", b, count, &error));
@@ -146,8 +151,9 @@ test_sharded (void)
 static void
 test_index_bad (void)
 {
-  static const char *const names[] = { "../model.safetensors", "/etc/passwd", "..", ".", "", "a/b.safetensors",
-    ".hidden.safetensors", "a\\\\b.safetensors", "model.bin", "absent.safetensors" };
+  static const char *const names[]
+      = { "../model.safetensors", "/etc/passwd", "..", ".", "", "a/b.safetensors",
+          ".hidden.safetensors", "a\\\\b.safetensors", "model.bin", "absent.safetensors" };
   const char *source = g_getenv ("GST_CLIP_DEMO_MODEL");
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree char *directory = make_directory (source);
@@ -166,11 +172,12 @@ test_paths (void)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *empty = g_dir_make_tmp ("clip-weights-XXXXXX", &error);
-  g_autofree char *file = g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), "model.safetensors", NULL);
+  g_autofree char *file
+      = g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), "model.safetensors", NULL);
   g_autofree char *configured = make_directory (g_getenv ("GST_CLIP_DEMO_MODEL"));
   const char *const paths[] = { empty, file, configured, "/nonexistent/model", "" };
-  static const char *const words[] = { "empty directory", "is a file", "model.safetensors is missing",
-    "no such file", "no such file" };
+  static const char *const words[] = { "empty directory", "is a file",
+    "model.safetensors is missing", "no such file", "no such file" };
   for (guint i = 0; i < G_N_ELEMENTS (paths); i++) {
     g_autoptr (GError) local = NULL;
     g_assert_null (clip_weights_open (paths[i], &local));
@@ -196,11 +203,13 @@ test_layer_more (void)
   g_assert_true (g_file_get_contents (config_path, &config, NULL, NULL));
   write_text (directory, "model.safetensors", bytes, length);
   g_autoptr (GString) fewer = g_string_new (config);
-  g_assert_cmpuint (g_string_replace (fewer, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2", 0), >, 0);
+  g_assert_cmpuint (
+      g_string_replace (fewer, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2", 0), >, 0);
   write_text (directory, "config.json", fewer->str, -1);
   g_assert_null (clip_weights_open (directory, &error));
   check_error (directory, error);
-  g_assert_nonnull (strstr (error->message, "text_model.encoder.layers.2.layer_norm1.weight exists"));
+  g_assert_nonnull (
+      strstr (error->message, "text_model.encoder.layers.2.layer_norm1.weight exists"));
   remove_directory (directory);
 }
 

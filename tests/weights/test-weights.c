@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checkpoints: good ones against an independent reader, broken ones against the reference's list of what must happen. */
+/* Checkpoints: good ones against an independent reader, broken ones against the reference's list of
+ * what must happen. */
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
@@ -39,7 +40,9 @@ static gboolean
 load_all (const char *path, GError **error)
 {
   g_autoptr (ClipWeights) weights = clip_weights_open (path, error);
-  return weights && clip_weights_foreach_tensor (clip_weights_get_config (weights), read_one, weights, error);
+  return weights
+         && clip_weights_foreach_tensor (
+             clip_weights_get_config (weights), read_one, weights, error);
 }
 
 static void
@@ -53,21 +56,23 @@ check_error (const char *path, GError *error)
 static void
 test_bad_entry (gconstpointer data)
 {
-  JsonObject *entry = (JsonObject *) data;
+  JsonObject *entry = (JsonObject *)data;
   const char *expected = json_object_get_string_member (entry, "expected");
-  g_autofree char *relative = g_strconcat ("models/bad/", json_object_get_string_member (entry, "dir"), NULL);
+  g_autofree char *relative
+      = g_strconcat ("models/bad/", json_object_get_string_member (entry, "dir"), NULL);
   g_autofree char *path = ref_path (relative);
   g_autoptr (GError) error = NULL;
   gint64 start = g_get_monotonic_time ();
   gboolean loaded = load_all (path, &error);
   g_assert_cmpint (g_get_monotonic_time () - start, <, G_USEC_PER_SEC);
-  g_test_message ("%s: %s", json_object_get_string_member (entry, "wrong"), loaded ? "loads" : error->message);
+  g_test_message (
+      "%s: %s", json_object_get_string_member (entry, "wrong"), loaded ? "loads" : error->message);
   if (!loaded)
     check_error (path, error);
   if (g_str_has_prefix (expected, "loads") && !strstr (expected, "error"))
     g_assert_true (loaded);
-  if (g_str_has_prefix (expected, "error") && !strstr (expected, "ignored") && !strstr (expected, "last wins")
-      && !strstr (expected, "or loads"))
+  if (g_str_has_prefix (expected, "error") && !strstr (expected, "ignored")
+      && !strstr (expected, "last wins") && !strstr (expected, "or loads"))
     g_assert_false (loaded);
 }
 
@@ -81,7 +86,8 @@ add_bad_entries (JsonParser *parser)
   JsonArray *entries = json_node_get_array (json_parser_get_root (parser));
   for (guint i = 0; i < json_array_get_length (entries); i++) {
     JsonObject *entry = json_array_get_object_element (entries, i);
-    g_autofree char *name = g_strconcat ("/weights/bad/", json_object_get_string_member (entry, "dir"), NULL);
+    g_autofree char *name
+        = g_strconcat ("/weights/bad/", json_object_get_string_member (entry, "dir"), NULL);
     if (g_str_equal (json_object_get_string_member (entry, "format"), "huggingface"))
       g_test_add_data_func (name, entry, test_bad_entry);
   }
@@ -174,7 +180,8 @@ test_demo (void)
   g_autoptr (ClipWeights) weights = clip_weights_open (path, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (clip_weights_get_config (weights)->name, ==, "demo");
-  check_preprocess (&clip_weights_get_config (weights)->preprocess, clip_weights_get_config (weights)->image_size);
+  check_preprocess (&clip_weights_get_config (weights)->preprocess,
+      clip_weights_get_config (weights)->image_size);
   g_assert_cmpfloat (clip_weights_get_config (weights)->logit_scale, >, 1);
 }
 
@@ -202,7 +209,8 @@ bfloat_value (guint16 bits)
 }
 
 static gboolean
-compare_one (const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error)
+compare_one (
+    const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error)
 {
   Compare *compare = user_data;
   gsize count = shape_count (shape, n_dims), n = count;
@@ -214,9 +222,9 @@ compare_one (const char *name, const guint64 *shape, guint n_dims, gpointer user
   const guint16 *u16 = ref_u16 (compare->file, stored, &n);
   g_assert_cmpuint (n, ==, count);
   for (gsize i = 0; i < count; i++) {
-    double expected = compare->dtype == CLIP_DTYPE_F32 ? f32[i]
-        : compare->dtype == CLIP_DTYPE_F16             ? half_value (u16[i])
-                                                       : bfloat_value (u16[i]);
+    double expected = compare->dtype == CLIP_DTYPE_F32   ? f32[i]
+                      : compare->dtype == CLIP_DTYPE_F16 ? half_value (u16[i])
+                                                         : bfloat_value (u16[i]);
     g_assert_cmpfloat (values[i], ==, expected);
   }
   compare->seen++;
@@ -236,14 +244,15 @@ test_values (void)
     g_autoptr (RefFile) file = ref_open (tensors);
     g_autoptr (GError) error = NULL;
     Compare compare = { weights, file, i, 0 };
-    g_assert_true (
-        clip_weights_foreach_tensor (clip_weights_get_config (weights), compare_one, &compare, &error));
+    g_assert_true (clip_weights_foreach_tensor (
+        clip_weights_get_config (weights), compare_one, &compare, &error));
     g_assert_no_error (error);
     g_assert_cmpuint (compare.seen, ==, 8 + 5 + 2 * 2 * 16);
-    double scale = i == 0 ? *ref_f32 (file, "logit_scale", NULL, NULL)
-        : i == 1          ? half_value (*ref_u16 (file, "logit_scale", NULL))
-                          : bfloat_value (*ref_u16 (file, "logit_scale", NULL));
-    g_assert_cmpfloat_with_epsilon (clip_weights_get_config (weights)->logit_scale, exp (scale), 1e-5 * exp (scale));
+    double scale = i == 0   ? *ref_f32 (file, "logit_scale", NULL, NULL)
+                   : i == 1 ? half_value (*ref_u16 (file, "logit_scale", NULL))
+                            : bfloat_value (*ref_u16 (file, "logit_scale", NULL));
+    g_assert_cmpfloat_with_epsilon (
+        clip_weights_get_config (weights)->logit_scale, exp (scale), 1e-5 * exp (scale));
   }
 }
 
@@ -282,8 +291,9 @@ test_mismatch_message (void)
   g_autofree char *path = ref_path ("models/bad/hf-shape-transposed");
   g_autoptr (GError) error = NULL;
   g_assert_null (clip_weights_open (path, &error));
-  g_assert_nonnull (strstr (error->message, "model.safetensors: tensor visual_projection.weight is [16,8], expected "
-                                            "[8,16]; is this another model's config.json?"));
+  g_assert_nonnull (strstr (error->message,
+      "model.safetensors: tensor visual_projection.weight is [16,8], expected "
+      "[8,16]; is this another model's config.json?"));
 }
 
 static void
