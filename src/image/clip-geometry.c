@@ -92,13 +92,14 @@ filter_output (ClipFilter filter, guint in_size, guint out_size, guint i, guint 
   return end - begin;
 }
 
+/* bounds filter_output(), whose range is 2 * support + 1 before it is cut down to integers */
 static guint
 most_taps (ClipFilter filter, guint in_size, guint out_size)
 {
   double support = filter == CLIP_FILTER_BICUBIC ? 2.0 : 1.0;
   if (in_size > out_size)
     support *= (double) in_size / out_size;
-  return MIN (in_size, (guint) ceil (support) * 2 + 1);
+  return MIN (in_size, (guint) (2 * support + 1e-6) + 1);
 }
 
 static gint

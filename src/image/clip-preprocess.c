@@ -107,14 +107,15 @@ upload_axis (ClipPreprocessor *self, const ClipAxis *axis, ClipBuffer **first, C
       && clip_buffer_write (*weights, self->queue, 0, axis->weights, weights_size, error);
 }
 
-/* taps that the horizontal pass takes at a time: few, where the filter is short */
+/* taps that the horizontal pass takes at a time: so many that few are zeros to fill up the last vector */
 static guint
 vector_of_taps (const ClipPreprocessor *self, guint width)
 {
+  double support = self->config.filter == CLIP_FILTER_BICUBIC ? 2.0 : 1.0;
   if (width <= self->geometry.width)
     return 4;
-  double support = (self->config.filter == CLIP_FILTER_BICUBIC ? 4.0 : 2.0) * width / self->geometry.width;
-  return support <= 7 ? 8 : 16;
+  guint taps = (guint) (2 * support * width / self->geometry.width) + 1;
+  return (taps - 1) % 16 < 8 ? 8 : 16;
 }
 
 static gboolean
