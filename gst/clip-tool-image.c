@@ -7,11 +7,6 @@
 
 #include "gstclipframe.h"
 
-/* What the preprocessor takes as it is; videoconvert brings 16-bit and other formats to one of these. */
-#define FORMATS                                                                                    \
-  "video/x-raw,format={RGB,BGR,RGBx,xRGB,BGRx,xBGR,RGBA,ARGB,BGRA,ABGR,GRAY8,NV12,NV21,I420,YV12," \
-  "YUY2,UYVY,Y42B,Y444}"
-
 static gboolean
 fail (GError **error, const char *path, const char *message)
 {
@@ -78,14 +73,17 @@ static GstElement *
 build_reader (const char *path, GError **error)
 {
   g_autoptr (GstElement) pipeline = gst_parse_launch (
-      "filesrc name=source ! decodebin name=decoder  videoconvert name=convert ! " FORMATS
-      " ! appsink name=sink sync=false max-buffers=1",
+      "filesrc name=source ! decodebin name=decoder  videoconvert name=convert ! appsink name=sink sync=false max-buffers=1",
       error);
   if (!pipeline)
     return NULL;
   g_autoptr (GstElement) source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
   g_autoptr (GstElement) decoder = gst_bin_get_by_name (GST_BIN (pipeline), "decoder");
   g_autoptr (GstElement) convert = gst_bin_get_by_name (GST_BIN (pipeline), "convert");
+  g_autoptr (GstElement) sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  /* what the preprocessor takes passes as it is; videoconvert brings 16-bit and others to one of these */
+  g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw,format=" GST_CLIP_VIDEO_FORMATS);
+  gst_app_sink_set_caps (GST_APP_SINK (sink), caps);
   g_object_set (source, "location", path, NULL);
   g_signal_connect (decoder, "pad-added", G_CALLBACK (on_pad_added), convert);
   g_signal_connect (decoder, "no-more-pads", G_CALLBACK (on_no_more_pads), convert);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <gst/gst.h>
+
+#include "gstclipclassify.h"
+#include "gstclipjson.h"
+#include "gstclipmeta.h"
+#include "gstclipoverlay.h"
+
+static gboolean
+plugin_init (GstPlugin *plugin)
+{
+  gst_clip_meta_register ();
+  return gst_element_register (plugin, "clipclassify", GST_RANK_NONE, GST_TYPE_CLIP_CLASSIFY)
+         && gst_element_register (plugin, "clipoverlay", GST_RANK_NONE, GST_TYPE_CLIP_OVERLAY)
+         && gst_element_register (plugin, "clipjson", GST_RANK_NONE, GST_TYPE_CLIP_JSON);
+}
+
+GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, clip, "Labels video with sentences, by CLIP", plugin_init,
+    VERSION, "LGPL", PACKAGE, "CLIP for GStreamer")
