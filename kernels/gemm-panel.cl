@@ -232,6 +232,9 @@ static void transpose (vec *x)
 #endif
 }
 
+// Vectors that a row of up to MAX_ROWS values takes
+#define BLOCKS ((MAX_ROWS + VW - 1) / VW)
+
 // a[tile][k][row] = A[row][k]. A store is a whole vector: what it writes beyond the tile's rows, the
 // store of the next k makes good, and the last one meets the gap after the tile.
 __attribute__ ((reqd_work_group_size (1, 1, 1)))
@@ -241,16 +244,19 @@ __kernel void gemm_pack_a (const uint k, const uint height, const uint higher,
   const uint tile = get_global_id (0);
   const uint row = tile * height + min (tile, higher);
   const uint rows = height + (tile < higher);
-  vec block[VW];
+  vec block[BLOCKS][VW];
   source += offset + (ulong) row * lda;
   a += (ulong) row * k + (ulong) tile * VW;
   uint i = 0;
   for (; i + VW <= k; i += VW) {
-    _Pragma ("unroll") for (int r = 0; r < VW; r++)
-      block[r] = r < rows ? VLOAD (0, source + (ulong) r * lda + i) : (vec) 0.0f;
-    transpose (block);
-    _Pragma ("unroll") for (int j = 0; j < VW; j++)
-      VSTORE (block[j], 0, a + (ulong) (i + j) * rows);
+    _Pragma ("unroll") for (uint r = 0; r < BLOCKS * VW; r++)
+      block[r / VW][r % VW] = r < rows ? VLOAD (0, source + (ulong) r * lda + i) : (vec) 0.0f;
+    _Pragma ("unroll") for (uint b = 0; b < BLOCKS; b++)
+      transpose (block[b]);
+    _Pragma ("unroll") for (uint j = 0; j < VW; j++) {
+      for (uint b = 0; b * VW < rows; b++)
+        VSTORE (block[b][j], b, a + (ulong) (i + j) * rows);
+    }
   }
   for (; i < k; i++)
     for (uint r = 0; r < rows; r++)

@@ -30,54 +30,11 @@ static const Shape shapes[] = {
 /* Weights go round through more than a processor's cache, as the layers of a model do. */
 #define WEIGHT_BYTES (256u << 20)
 #define MAX_LINEARS 64
-/* The chains of the peak kernel: more than two units times four cycles of latency */
-#define PEAK_CHAINS 24
-#define PEAK_STEPS 100000
-
-static const char *peak_source
-    = "#define V_(w) float##w\n#define V(w) V_(w)\n"
-      "__attribute__ ((reqd_work_group_size (1, 1, 1))) __kernel void peak (__global float *x, int steps) {\n"
-      "  V(VW) c[24]; const V(VW) a = (V(VW)) x[0], b = (V(VW)) x[1]; V(VW) sum = (V(VW)) 0.0f;\n"
-      "  _Pragma (\"unroll\") for (int i = 0; i < 24; i++) c[i] = (V(VW)) x[i];\n"
-      "  for (int s = 0; s < steps; s++) {\n"
-      "    _Pragma (\"unroll\") for (int i = 0; i < 24; i++) c[i] = fma (c[i], a, b); }\n"
-      "  _Pragma (\"unroll\") for (int i = 0; i < 24; i++) sum += c[i];\n"
-      "  x[32 + get_global_id (0)] = sum.s0; }\n";
-
 static void
 die (const char *what, GError *error)
 {
   fprintf (stderr, "bench-gemm: %s: %s\n", what, error ? error->message : "failed");
   exit (1);
-}
-
-static cl_kernel
-build_peak (ClipDevice *device, guint width)
-{
-  cl_int code;
-  cl_device_id id = clip_device_get_id (device);
-  g_autofree char *options = g_strdup_printf ("-DVW=%u", width);
-  cl_program program = clCreateProgramWithSource (clip_device_get_context (device), 1, &peak_source, NULL, &code);
-  if (!program || clBuildProgram (program, 1, &id, options, NULL, NULL) != CL_SUCCESS)
-    die ("building the peak kernel", NULL);
-  return clCreateKernel (program, "peak", &code);
-}
-
-/* GFLOP/s of independent FMA chains in registers */
-static double
-measure_peak (ClipQueue *queue, cl_kernel kernel, ClipBuffer *x, guint width)
-{
-  gsize items = MIN (4 * clip_device_get_compute_units (clip_queue_get_device (queue)), 900), local = 1;
-  cl_int steps = PEAK_STEPS;
-  gint64 best = G_MAXINT64;
-  clip_kernel_set_args (kernel, NULL, CLIP_ARG_BUFFER (x), CLIP_ARG (steps), CLIP_ARGS_END);
-  for (guint i = 0; i < 12; i++) {
-    gint64 start = g_get_monotonic_time ();
-    clip_queue_run (queue, kernel, 1, &items, &local, NULL);
-    clip_queue_finish (queue, NULL);
-    best = MIN (best, g_get_monotonic_time () - start);
-  }
-  return 2e-3 * PEAK_CHAINS * PEAK_STEPS * width * items / best;
 }
 
 static float *
@@ -144,17 +101,14 @@ main (int argc, char **argv)
   g_autoptr (ClipQueue) queue = device ? clip_queue_new (device, &error) : NULL;
   if (!queue)
     die ("device", error);
-  guint native = clip_device_get_vector_width (device), width = native >= 16 ? 16 : native >= 8 ? 8 : 4;
-  cl_kernel peak_kernel = build_peak (device, width);
-  g_autoptr (ClipBuffer) x = upload (queue, 1024);
-  printf ("%s, %u floats a vector\n%-10s%5s%6s%6s%8s%10s%8s%8s%8s%8s%10s\n", clip_device_get_name (device), native,
+  printf ("%s, %u floats a vector\n%-10s%5s%6s%6s%8s%10s%8s%8s%8s%8s%10s\n", clip_device_get_name (device), clip_device_get_vector_width (device),
       "shape", "M", "N", "K", "peak", "panel ms", "GF/s", "mean", "of peak", "W GB/s", "clblast");
   for (guint i = 0; i < G_N_ELEMENTS (shapes); i++) {
     const Shape *s = &shapes[i];
     double best, mean, other_best, other_mean, giga = 2e-9 * s->m * s->n * s->k;
-    double peak = measure_peak (queue, peak_kernel, x, width);
+    double peak = clip_linear_measure_peak (queue, &error);
     time_shape (queue, s, "panel", seconds, &best, &mean);
-    peak = MAX (peak, measure_peak (queue, peak_kernel, x, width));
+    peak = MAX (peak, clip_linear_measure_peak (queue, &error));
     time_shape (queue, s, "clblast", seconds, &other_best, &other_mean);
     printf ("%-10s%5u%6u%6u%8.0f%10.3f%8.0f%8.0f%7.0f%%%8.1f%10.0f\n", s->name, s->m, s->n, s->k, peak, best * 1e3,
         giga / best, giga / mean, 100 * giga / best / peak, 4e-9 * s->n * s->k / best, giga / other_best);
