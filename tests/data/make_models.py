@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
@@ -150,10 +150,12 @@ def write_expected(out, folder, tokenizer, shape):
     results = compute(model, pixels, ids)
     end = ids[0].tolist().index(len(tokenizer.encoder) - 1)
     assert torch.equal(steps["text.pooled"], steps["text.ln_final"][:, end])
-    tensors = {k: v.contiguous().numpy() for k, v in {**results, **steps}.items()}
-    tensors["pixel_values"], tensors["input_ids"] = pixels.numpy(), ids.to(torch.int32).numpy()
+    every = {**results, **steps, "pixel_values": pixels, "input_ids": ids.to(torch.int32)}
+    # safetensors writes the memory as it lies: a transposed view would come out scrambled
+    tensors = {k: np.ascontiguousarray(v.numpy()) for k, v in every.items()}
     # one key only: safetensors promises no order of several, and the bytes are to be the same each time
     save_file(tensors, folder / "expected.safetensors", metadata={"texts": json.dumps(TEXTS)})
+    assert all((v == tensors[k]).all() for k, v in load_file(folder / "expected.safetensors").items())
     print(f"{shape['name']}: {len(tensors)} tensors")
 
 
