@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gst-clip-1.0 against the goldens, and its errors."""
+import json
+import math
+import pathlib
+import tempfile
+import unittest
+
+from support import DATA, REFERENCE, needs_reference, read_png, run, safetensors, tool, tool_json
+
+MODEL = DATA / "vit-tiny"
+IMAGES = [DATA / "images" / f"{name}.png" for name in ("gradient-160x121", "checker-97x96", "noise-61x47")]
+
+
+def golden(name):
+    tensors, metadata = safetensors(DATA / "vit-tiny" / "expected.safetensors")
+    shape, values = tensors[name]
+    width = shape[-1]
+    return [list(values[i:i + width]) for i in range(0, len(values), width)], json.loads(metadata["texts"])
+
+
+def golden_logits():
+    """-> ([image][text], texts) of the texts that match takes: an empty one is an error"""
+    logits, texts = golden("logits_per_image")
+    kept = [i for i, text in enumerate(texts) if text]
+    return [[row[i] for i in kept] for row in logits], [texts[i] for i in kept]
+
+
+class Parity(unittest.TestCase):
+    def check(self, kind, inputs, name):
+        options = [option for value in inputs for option in (f"--{kind}", value)]
+        items = tool_json("embed", "--json", "--model", MODEL, *options)["items"]
+        expected = golden(name)[0]
+        self.assertEqual([item["kind"] for item in items], [kind] * len(expected))
+        for item, row in zip(items, expected):
+            self.assertLessEqual(max(abs(a - b) for a, b in zip(item["embedding"], row)), 2e-5)
+            self.assertGreaterEqual(sum(a * b for a, b in zip(item["embedding"], row)), 0.999999)
+            self.assertGreater(item["norm"], 0)
+
+    def test_embed_images(self):
+        self.check("image", IMAGES, "image_embeds")
+
+    def test_embed_texts(self):
+        self.check("text", golden("text_embeds")[1], "text_embeds")
+
+    def test_match(self):
+        logits, texts = golden_logits()
+        answer = tool_json("match", "--json", "--model", MODEL, *IMAGES, "--text", *texts)
+        self.assertEqual(list(answer), ["model", "logit_scale", "texts", "images"])
+        self.assertEqual(answer["texts"], texts)
+        for image, file, row in zip(answer["images"], IMAGES, logits):
+            self.assertEqual(image["file"], str(file))
+            self.assertEqual([label["label"] for label in image["labels"]], texts)
+            total = sum(math.exp(value - max(row)) for value in row)
+            for label, value in zip(image["labels"], row):
+                self.assertLess(abs(label["cosine"] * answer["logit_scale"] - value), 2e-3)
+                self.assertLess(abs(label["confidence"] - math.exp(value - max(row)) / total), 2e-3)
+
+    def test_swapped_rows_are_noticed(self):
+        logits, texts = golden_logits()
+        answer = tool_json("match", "--json", "--model", MODEL, *reversed(IMAGES), "--text", *texts)
+        worst = max(abs(label["cosine"] * answer["logit_scale"] - value)
+                    for image, row in zip(answer["images"], logits) for label, value in zip(image["labels"], row))
+        self.assertGreater(worst, 2e-3)
+
+    def tokenize(self, model, cases):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8", newline="") as file:
+            file.write("".join(case["text"] + "\n" for case in cases))
+            file.flush()
+            result = tool("tokenize", "--json", "--model", model, "--lines", file.name)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual(len(lines), len(cases))
+        for case, ids in zip(cases, lines):
+            self.assertEqual(ids, case["ids"], case["text"])
+
+    def test_tokenize(self):
+        with open(DATA / "vocab" / "tokens.jsonl", encoding="utf-8") as file:
+            cases = [json.loads(line) for line in file]
+        self.tokenize(MODEL, [case for case in cases if "\n" not in case["text"]])
+
+    @needs_reference
+    def test_tokenize_full_vocabulary(self):
+        with open(REFERENCE / "tokenizer" / "strings.jsonl", encoding="utf-8") as file:
+            cases = [json.loads(line) for line in file]
+        cases = [case for case in cases if "\n" not in case["text"] and case.get("ids") and not case.get("too_long")
+                 and "ids_without_ftfy" not in case]
+        self.tokenize(REFERENCE / "models" / "vit-full-vocab" / "hf-fp16", cases)
+
+    def test_preprocess(self):
+        tensors, _ = safetensors(DATA / "preprocess.safetensors")
+        checked = 0
+        for file in sorted((DATA / "images").glob("*.png")):
+            for name, (shape, values) in tensors.items():
+                if file.stem not in name or "alpha" in name:
+                    continue
+                with tempfile.TemporaryDirectory() as folder:
+                    out = pathlib.Path(folder) / "out.png"
+                    result = tool("preprocess", "--size", shape[0], file, "-o", out)
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    width, height, pixels = read_png(out)
+                self.assertEqual([height, width, 3], list(shape))
+                self.assertEqual(pixels, bytes(values), name)
+                checked += 1
+        self.assertGreater(checked, 5)
+
+    def test_pipeline_scores_equal_match(self):
+        for file in sorted((DATA / "images").glob("*.png")):
+            if file.stem.startswith("alpha"):
+                continue  # a video frame's alpha is not a picture's: only the tool drops it after resizing
+            result = run("gst-launch-1.0", "-q", "filesrc", f"location={file}", "!", "decodebin", "!", "clipclassify",
+                         f"model={MODEL}", "prompts=a dog;a cat", "!", "clipjson", "!", "fdsink")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            seen = json.loads(result.stdout.splitlines()[0])["objects"][0]["clip"]["labels"]
+            labels = tool_json("match", "--json", "--model", MODEL, file, "--text", "a dog", "a cat")["images"][0]["labels"]
+            for a, b in zip(seen, labels):
+                self.assertEqual(a["label"], b["label"])
+                self.assertAlmostEqual(a["cosine"], b["cosine"], delta=1e-6)
+                self.assertAlmostEqual(a["confidence"], b["confidence"], delta=1e-6)
+
+
+class Errors(unittest.TestCase):
+    def refuse(self, status, word, *arguments, **changes):
+        result = tool(*arguments, **changes)
+        message = result.stderr.decode(errors="replace")
+        self.assertEqual(result.returncode, status, message)
+        self.assertIn(word, message)
+        self.assertEqual(result.stdout, b"")
+
+    def test_usage(self):
+        self.refuse(2, "expected a picture", "match")
+        self.refuse(2, "--text", "match", IMAGES[0])
+        self.refuse(2, "no command", "guess")
+        self.refuse(2, "--size", "preprocess", IMAGES[0], "-o", "x.png")
+        self.refuse(2, "Unknown option", "embed", "--loud")
+
+    def test_help(self):
+        for command in ("match", "embed", "tokenize", "preprocess", "info", "bench"):
+            result = tool(command, "--help")
+            self.assertEqual((result.returncode, result.stderr), (0, b""))
+            self.assertIn(b"--device", result.stdout)
+
+    def test_device(self):
+        common = "match", "--model", MODEL, IMAGES[0], "--text", "a"
+        self.refuse(1, "pocl-opencl-icd", *common, OCL_ICD_VENDORS="/nonexistent")
+        self.refuse(1, "no OpenCL device fits", *common, "--device", "nothing like it")
+
+    def test_pictures(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "empty.png").touch()
+            (folder / "text.png").write_text("not a picture")
+            (folder / "cut.png").write_bytes(IMAGES[2].read_bytes()[:-900])
+            for file in ("empty.png", "text.png", "cut.png", "missing.png", "."):
+                self.refuse(1, str(folder), "match", "--model", MODEL, folder / file, "--text", "a")
+
+    def test_cut_jpeg(self):
+        with tempfile.TemporaryDirectory() as name:
+            whole, cut = pathlib.Path(name) / "whole.jpg", pathlib.Path(name) / "cut.jpg"
+            run("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=1", "!", "jpegenc", "!", "filesink", f"location={whole}")
+            cut.write_bytes(whole.read_bytes()[:-1000])
+            self.assertEqual(tool("match", "--model", MODEL, whole, "--text", "a").returncode, 0)
+            self.refuse(1, "no end marker", "match", "--model", MODEL, cut, "--text", "a")
+
+    def test_prompts(self):
+        common = "match", "--model", MODEL, IMAGES[0]
+        self.refuse(1, "empty", *common, "--text", "")
+        self.refuse(1, "UTF-8", *common, "--text", b"\xff".decode(errors="surrogateescape"))
+        self.refuse(1, "/nonexistent", *common, "--prompts-file", "/nonexistent")
+        self.refuse(1, "token", *common, "--text", "dog " * 400)
+
+    def test_ten_thousand_prompts(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write("".join(f"thing {i}\n" for i in range(10000)))
+            file.flush()
+            answer = tool_json("match", "--json", "--model", MODEL, IMAGES[0], "--prompts-file", file.name)
+        self.assertEqual(len(answer["images"][0]["labels"]), 10000)
+        self.assertAlmostEqual(sum(label["confidence"] for label in answer["images"][0]["labels"]), 1, delta=1e-3)
+
+    def test_models(self):
+        self.refuse(1, "/nonexistent", "info", "--model", "/nonexistent")
+
+    @needs_reference
+    def test_bad_models(self):
+        folder = REFERENCE / "models" / "bad"
+        for case in json.loads((folder / "manifest.json").read_text()):
+            if case["format"] == "huggingface" and case["expected"] == "error":
+                with self.subTest(case["dir"]):
+                    self.refuse(1, "", "embed", "--json", "--model", folder / case["dir"], "--image", IMAGES[0])
