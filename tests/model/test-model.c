@@ -14,7 +14,11 @@ static const Case cases[] = {
   { "models/vit-quickgelu/hf-fp16", "models/vit-quickgelu/expected-fp16.safetensors" },
   { "models/vit-quickgelu/hf-bf16", "models/vit-quickgelu/expected-bf16.safetensors" },
   { "models/vit-full-vocab/hf-fp16", "models/vit-full-vocab/expected-fp16.safetensors" },
+  /* of the project's own data, so always there */
+  { "data:vit-tiny", "data:vit-tiny/expected.safetensors" },
+  { "data:vit-gelu-fp16", "data:vit-gelu-fp16/expected.safetensors" },
 };
+static const Case *const own = &cases[4];
 
 static ClipQueue *queue;
 
@@ -77,7 +81,7 @@ test_outputs (gconstpointer data)
 static void
 test_swapped_rows_fail (void)
 {
-  RefFile *golden = ref_open (cases[0].golden);
+  RefFile *golden = ref_open (own->golden);
   if (!golden) {
     g_test_skip ("reference absent");
     return;
@@ -150,13 +154,13 @@ test_steps (gconstpointer data)
 static void
 test_batching (void)
 {
-  RefFile *golden = ref_open (cases[0].golden);
+  RefFile *golden = ref_open (own->golden);
   if (!golden) {
     g_test_skip ("reference absent");
     return;
   }
   g_autoptr (GError) error = NULL;
-  g_autoptr (ClipModel) model = load (cases[0].directory);
+  g_autoptr (ClipModel) model = load (own->directory);
   const ClipModelConfig *config = clip_model_get_config (model);
   gsize n = parity_golden_texts (golden);
   g_autofree float *together = parity_encode_golden_texts (model, golden);
@@ -175,16 +179,16 @@ test_batching (void)
 static void
 test_bad_tokens (void)
 {
-  RefFile *golden = ref_open (cases[0].golden);
+  RefFile *golden = ref_open (own->golden);
   if (!golden) {
     g_test_skip ("reference absent");
     return;
   }
   ref_close (golden);
-  g_autoptr (ClipModel) model = load (cases[0].directory);
+  g_autoptr (ClipModel) model = load (own->directory);
   const ClipModelConfig *config = clip_model_get_config (model);
   g_autofree float *out = g_new (float, config->embed_dim);
-  const gint32 bad[][3] = { { 1022, -1, 1023 }, { 1022, 1024, 1023 } };
+  const gint32 bad[][3] = { { 638, -1, 639 }, { 638, 640, 639 } };
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
     g_autoptr (GError) error = NULL;
     GArray *tokens = g_array_new (FALSE, FALSE, sizeof (gint32));
@@ -210,6 +214,8 @@ main (int argc, char **argv)
   }
   g_test_add_data_func ("/steps/vit-quickgelu", &cases[0], test_steps);
   g_test_add_data_func ("/steps/vit-full-vocab", &cases[3], test_steps);
+  g_test_add_data_func ("/steps/vit-tiny", &own[0], test_steps);
+  g_test_add_data_func ("/steps/vit-gelu-fp16", &own[1], test_steps);
   g_test_add_func ("/swapped-rows-fail", test_swapped_rows_fail);
   g_test_add_func ("/batching", test_batching);
   g_test_add_func ("/bad-tokens", test_bad_tokens);
