@@ -31,6 +31,14 @@ class Pipelines(unittest.TestCase):
         for name in ("quickstart", "tag-file", "tag-camera", "tag-rtsp", "describe-image", "fetch-model"):
             self.assertEqual(run(PIPELINES / name, "--help").returncode, 0, name)
 
+    def test_read_labels(self):
+        # Debian's interpreter has Debian's python3-gst-1.0
+        result = run("/usr/bin/python3", PIPELINES / "read-labels.py")
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        seen = result.stdout.decode().splitlines()
+        self.assertEqual(len(seen), 5)
+        self.assertTrue(all(line.endswith("color bars") for line in seen), seen)
+
     def test_quickstart(self):
         result = run(PIPELINES / "quickstart", "--no-install", "-o", self.path, timeout=300)
         self.assertEqual(result.returncode, 0, result.stderr.decode())
