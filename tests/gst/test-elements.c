@@ -99,6 +99,21 @@ test_formats (void)
   }
 }
 
+static void
+test_extreme_sizes (void)
+{
+  const guint sizes[][2] = { { 8192, 8192 }, { 3, 500 }, { 500, 3 } };
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    g_autofree char *caps = caps_of ("NV12", sizes[i][0], sizes[i][1]);
+    GstHarness *h = new_harness ("clipclassify model=demo prompts=\"" PROMPTS "\" ! clipoverlay", caps);
+    GstBuffer *out = gst_harness_push_and_pull (h, new_frame (caps, 16, 0));
+    g_assert_nonnull (out);
+    g_assert_cmpfloat (label_double (object_of (out), 2, "confidence"), >, 0.0);
+    gst_buffer_unref (out);
+    gst_harness_teardown (h);
+  }
+}
+
 /* The pixels that leave are the pixels that came. */
 static void
 test_pixels_unchanged (void)
@@ -388,6 +403,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/classify/formats", test_formats);
+  g_test_add_func ("/classify/extreme-sizes", test_extreme_sizes);
   g_test_add_func ("/classify/pixels-unchanged", test_pixels_unchanged);
   g_test_add_func ("/classify/prompts-while-playing", test_prompts_while_playing);
   g_test_add_func ("/classify/bad-prompts-keep-the-old", test_bad_prompts_keep_the_old);
