@@ -24,18 +24,34 @@ typedef struct {
   float mean[3], std[3]; /* RGB, in units of 1.0 = white */
 } ClipPreprocessConfig;
 
+/**
+ * ClipFamily: what is fixed by the model's kind and not by its sizes
+ * @CLIP_FAMILY_CLIP: Radford et al. 2021: class token, causal text read at the end token, softmax
+ * @CLIP_FAMILY_SIGLIP: Zhai et al. 2023: attention-pooling head over all patches, neither class
+ *   token nor ln_pre, text without a mask read at its last position, sigmoid with a bias
+ */
+typedef enum { CLIP_FAMILY_CLIP, CLIP_FAMILY_SIGLIP } ClipFamily;
+typedef enum { CLIP_VISION_VIT, CLIP_VISION_RESNET } ClipVisionKind;
+
+#define CLIP_RESNET_STAGES 4
+
 typedef struct {
+  ClipFamily family;
   char *name; /* e.g. "clip-vit-b-32": "clip-vit-SIZE" from the config, or the directory's name; for metadata */
   char *directory;
   guint embed_dim;
-  /* image encoder: ViT */
+  /* image encoder. A ModifiedResNet has no patches; of vision it uses width (channels of the stem's
+   * output, 64 in RN50) and heads (of the attention pool) */
+  ClipVisionKind vision_kind;
   ClipTransformerConfig vision;
   guint image_size, patch_size;
+  guint stage_blocks[CLIP_RESNET_STAGES]; /* bottlenecks, {3,4,6,3} in RN50 */
   /* text encoder */
   ClipTransformerConfig text;
   guint vocab_size, context_length;
   gint bos_id, eos_id; /* after the legacy rule: eos 2 means the largest id */
   float logit_scale; /* exp (stored value), finite */
+  float logit_bias;  /* SigLIP; else 0 */
   ClipPreprocessConfig preprocess;
 } ClipModelConfig;
 
@@ -44,7 +60,7 @@ typedef enum { CLIP_DTYPE_F32, CLIP_DTYPE_F16, CLIP_DTYPE_BF16 } ClipDtype;
 /**
  * ClipWeights:
  *
- * An open checkpoint, memory-mapped. Canonical tensor names:
+ * An open checkpoint, memory-mapped. Canonical tensor names, of a ViT CLIP:
  *   vision.patch_embed.weight [W,3,P,P]   vision.class_embedding [W]   vision.positions [T,W]
  *   vision.ln_pre.{weight,bias} [W]       vision.ln_post.{weight,bias}
  *   vision.projection.weight [D,W]
@@ -53,6 +69,19 @@ typedef enum { CLIP_DTYPE_F32, CLIP_DTYPE_F16, CLIP_DTYPE_BF16 } ClipDtype;
  * and for TOWER in vision, text and block I = 0..layers-1, as TOWER.blocks.I.NAME:
  *   ln_1.{weight,bias}  ln_2.{weight,bias}
  *   attn.{q,k,v,out}.{weight [W,W],bias [W]}   mlp.fc1.{weight [4W,W],bias}   mlp.fc2.{weight [W,4W],bias}
+ *
+ * A ModifiedResNet of stem width W (openai/CLIP model.py) has instead of the vision.* above:
+ *   vision.stem.conv1.weight [W/2,3,3,3]  conv2 [W/2,W/2,3,3]  conv3 [W,W/2,3,3]
+ *   vision.stages.S.B.conv1.weight [C,I,1,1]  conv2 [C,C,3,3]  conv3 [4C,C,1,1]   with C = W 2^S and
+ *     I the channels before; in block 0 also vision.stages.S.0.downsample.weight [4C,I,1,1]
+ *   for each convolution CONV its batch norm, CONV.bn.{weight,bias,mean,var} [out channels]
+ *   vision.pool.positions [(size/32)^2 + 1,E]  vision.pool.{q,k,v}.{weight [E,E],bias}  with E = 32 W
+ *   vision.pool.out.{weight [D,E],bias}
+ *
+ * SigLIP has neither class_embedding, ln_pre nor vision.projection, one position less, and further:
+ *   vision.patch_embed.bias [W]   text.projection.bias [D]
+ *   vision.pool.probe [W]   vision.pool.attn.{q,k,v,out}.{weight [W,W],bias}
+ *   vision.pool.ln.{weight,bias}   vision.pool.mlp.{fc1,fc2}.{weight,bias}
  */
 typedef struct _ClipWeights ClipWeights;
 
