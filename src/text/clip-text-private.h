@@ -39,6 +39,10 @@ extern const guint clip_case_ignorable_size;
 GString *clip_html_unescape (const GString *text);
 /** clip_text_clean: unescaped twice, stripped, each run of white space one space, lower case */
 GString *clip_text_clean (const char *text, gsize length);
+/** clip_text_lower: as Python's str.lower(); without @final_sigma each character for itself */
+GString *clip_text_lower (const GString *text, gboolean final_sigma);
+/** clip_text_is_space: as Python's str.isspace() */
+gboolean clip_text_is_space (gunichar c);
 /** clip_text_validate: as g_utf8_validate(), but NUL is a character; @offset is of the first bad
  * byte */
 gboolean clip_text_validate (const char *text, gsize length, gsize *offset);
@@ -104,6 +108,18 @@ const ClipMerge *clip_vocabulary_lookup (
 void clip_bpe_encode (
     const ClipVocabulary *vocabulary, const guint8 *word, gsize length, GArray *ids);
 
+/* ClipPieces: the tokenizer of SigLIP. Immutable, thread-safe. */
+typedef struct _ClipPieces ClipPieces;
+/** clip_pieces_new: spiece.model or tokenizer.model of @directory, with tokenizer_config.json */
+ClipPieces *clip_pieces_new (const char *directory, guint vocab_size, GError **error);
+void clip_pieces_free (ClipPieces *pieces);
+/** clip_pieces_encode: appends to @ids (gint32) the pieces of @text (valid UTF-8) and the end */
+gboolean clip_pieces_encode (
+    const ClipPieces *pieces, const char *text, gsize length, GArray *ids, GError **error);
+gint32 clip_pieces_get_end (const ClipPieces *pieces);
+gint32 clip_pieces_get_pad (const ClipPieces *pieces);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipPieces, clip_pieces_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipVocabulary, clip_vocabulary_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipVocabularySource, clip_vocabulary_source_free)
 

@@ -39,8 +39,8 @@ is_white_space (gunichar c)
          || c == 0x3000;
 }
 
-static gboolean
-is_stripped (gunichar c)
+gboolean
+clip_text_is_space (gunichar c)
 {
   return is_white_space (c) || (c >= 0x1c && c <= 0x1f);
 }
@@ -52,9 +52,9 @@ strip_and_collapse (const GString *text)
   const char *end = p + text->len;
   GString *out = g_string_sized_new (text->len);
 
-  while (p < end && is_stripped (g_utf8_get_char (p)))
+  while (p < end && clip_text_is_space (g_utf8_get_char (p)))
     p = g_utf8_next_char (p);
-  while (end > p && is_stripped (g_utf8_get_char (g_utf8_prev_char (end))))
+  while (end > p && clip_text_is_space (g_utf8_get_char (g_utf8_prev_char (end))))
     end = g_utf8_prev_char (end);
   for (gboolean in_space = FALSE; p < end; p = g_utf8_next_char (p)) {
     const gboolean space = is_white_space (g_utf8_get_char (p));
@@ -141,8 +141,8 @@ lower_one (gunichar c)
  * As Python's str.lower(). Not g_utf8_strdown(), which follows the locale (Turkish, Lithuanian);
  * not g_unichar_tolower(), which leaves Roman numerals and circled letters as they are.
  */
-static GString *
-lower (const GString *text)
+GString *
+clip_text_lower (const GString *text, gboolean final_sigma)
 {
   const char *end = text->str + text->len;
   GString *out = g_string_sized_new (text->len);
@@ -151,7 +151,7 @@ lower (const GString *text)
     const gunichar c = g_utf8_get_char (p);
     if (c == CAPITAL_DOTTED_I)
       g_string_append (out, "i\xcc\x87");
-    else if (c == CAPITAL_SIGMA && is_final_sigma (text, p))
+    else if (c == CAPITAL_SIGMA && final_sigma && is_final_sigma (text, p))
       g_string_append_unichar (out, FINAL_SIGMA);
     else
       g_string_append_unichar (out, lower_one (c));
@@ -174,6 +174,6 @@ clip_text_clean (const char *text, gsize length)
   replace (&clean, clip_html_unescape (clean));
   replace (&clean, clip_html_unescape (clean));
   replace (&clean, strip_and_collapse (clean));
-  replace (&clean, lower (clean));
+  replace (&clean, clip_text_lower (clean, TRUE));
   return clean;
 }

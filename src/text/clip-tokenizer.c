@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Text to ids: clean, split into words by CLIP's regular expression, byte-pair merge each word. */
+/* Text to ids: clean, split into words by CLIP's regular expression, byte-pair merge each word. For
+ * SigLIP, see clip-pieces.c. */
 #include "text/clip-tokenizer.h"
 
 #include "clip-text-private.h"
@@ -11,19 +12,28 @@
 #define MAX_CACHE 16384     /* words */
 
 struct _ClipTokenizer {
+  ClipPieces *pieces; /* set: the rest is unused */
   ClipVocabulary *vocabulary;
   ClipWords *words;
   GMutex lock;
   GHashTable *cache; /* GBytes -> GArray of gint32; guarded by lock */
 };
 
+static ClipTokenizer *
+tokenizer_new (void)
+{
+  ClipTokenizer *tokenizer = g_new0 (ClipTokenizer, 1);
+
+  g_mutex_init (&tokenizer->lock);
+  return tokenizer;
+}
+
 ClipTokenizer *
 clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
 {
-  g_autoptr (ClipTokenizer) tokenizer = g_new0 (ClipTokenizer, 1);
+  g_autoptr (ClipTokenizer) tokenizer = tokenizer_new ();
   g_autoptr (ClipVocabularySource) source = NULL;
 
-  g_mutex_init (&tokenizer->lock);
   tokenizer->cache = g_hash_table_new_full (
       g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, (GDestroyNotify)g_array_unref);
   tokenizer->words = clip_words_new (error);
@@ -36,11 +46,26 @@ clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
   return tokenizer->vocabulary ? g_steal_pointer (&tokenizer) : NULL;
 }
 
+ClipTokenizer *
+clip_tokenizer_open (ClipTokenizerKind kind, const char *path, guint vocab_size, GError **error)
+{
+  g_autofree char *folder = g_file_test (path, G_FILE_TEST_IS_REGULAR) ? g_path_get_dirname (path)
+                                                                       : g_strdup (path);
+  g_autoptr (ClipTokenizer) tokenizer = NULL;
+
+  if (kind == CLIP_TOKENIZER_BYTE_PAIRS)
+    return clip_tokenizer_new (folder, vocab_size, error);
+  tokenizer = tokenizer_new ();
+  tokenizer->pieces = clip_pieces_new (folder, vocab_size, error);
+  return tokenizer->pieces ? g_steal_pointer (&tokenizer) : NULL;
+}
+
 void
 clip_tokenizer_free (ClipTokenizer *tokenizer)
 {
   if (!tokenizer)
     return;
+  g_clear_pointer (&tokenizer->pieces, clip_pieces_free);
   g_clear_pointer (&tokenizer->vocabulary, clip_vocabulary_free);
   g_clear_pointer (&tokenizer->words, clip_words_free);
   g_clear_pointer (&tokenizer->cache, g_hash_table_unref);
@@ -52,14 +77,21 @@ gint32
 clip_tokenizer_get_start (ClipTokenizer *tokenizer)
 {
   g_return_val_if_fail (tokenizer != NULL, -1);
-  return tokenizer->vocabulary->start;
+  return tokenizer->pieces ? -1 : tokenizer->vocabulary->start;
 }
 
 gint32
 clip_tokenizer_get_end (ClipTokenizer *tokenizer)
 {
   g_return_val_if_fail (tokenizer != NULL, -1);
-  return tokenizer->vocabulary->end;
+  return tokenizer->pieces ? clip_pieces_get_end (tokenizer->pieces) : tokenizer->vocabulary->end;
+}
+
+gint32
+clip_tokenizer_get_pad (ClipTokenizer *tokenizer)
+{
+  g_return_val_if_fail (tokenizer != NULL, -1);
+  return tokenizer->pieces ? clip_pieces_get_pad (tokenizer->pieces) : -1;
 }
 
 static gboolean
@@ -151,6 +183,9 @@ clip_tokenizer_encode (ClipTokenizer *tokenizer, const char *text, gssize length
 
   if (!check_text (prompt, size, error))
     return NULL;
+  if (tokenizer->pieces)
+    return clip_pieces_encode (tokenizer->pieces, prompt, size, ids, error) ? g_steal_pointer (&ids)
+                                                                            : NULL;
   GString *clean = clip_text_clean (prompt, size);
   Output output = { tokenizer, ids };
   g_array_append_val (ids, tokenizer->vocabulary->start);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CLIP's byte-pair tokenizer (openai/CLIP simple_tokenizer.py, without ftfy's repair). */
+/* CLIP's byte-pair tokenizer (openai/CLIP simple_tokenizer.py, without ftfy's repair), and SigLIP's,
+ * which is a SentencePiece model. */
 #pragma once
 
 #include "clip-error.h"
@@ -7,6 +8,13 @@
 G_BEGIN_DECLS
 
 typedef struct _ClipTokenizer ClipTokenizer;
+
+/**
+ * ClipTokenizerKind:
+ * @CLIP_TOKENIZER_BYTE_PAIRS: CLIP's
+ * @CLIP_TOKENIZER_PIECES: SigLIP's and SigLIP 2's
+ */
+typedef enum { CLIP_TOKENIZER_BYTE_PAIRS, CLIP_TOKENIZER_PIECES } ClipTokenizerKind;
 
 /**
  * clip_tokenizer_new:
@@ -19,18 +27,32 @@ typedef struct _ClipTokenizer ClipTokenizer;
  * Immutable after creation but for an internal lock-protected word cache: thread-safe.
  */
 ClipTokenizer *clip_tokenizer_new (const char *directory, guint vocab_size, GError **error);
+/**
+ * clip_tokenizer_open:
+ * @path: a model's directory, or its single file: then the folder in which it lies
+ *
+ * As clip_tokenizer_new() for byte pairs. Pieces are read from spiece.model or tokenizer.model and
+ * tokenizer_config.json; the directory must hold them.
+ */
+ClipTokenizer *clip_tokenizer_open (
+    ClipTokenizerKind kind, const char *path, guint vocab_size, GError **error);
 void clip_tokenizer_free (ClipTokenizer *tokenizer);
 
 /**
  * clip_tokenizer_encode:
  * @text: UTF-8 (checked: invalid bytes are CLIP_ERROR_PROMPT); @length in bytes or -1
  *
- * Returns: (transfer full) (element-type gint32): start, tokens, end; no padding, never cut
+ * Returns: (transfer full) (element-type gint32): start (CLIP only), tokens, end; no padding, never
+ *   cut
  */
 GArray *clip_tokenizer_encode (ClipTokenizer *tokenizer, const char *text, gssize length,
     GError **error);
+/** clip_tokenizer_get_start: -1 where texts have no start token (SigLIP) */
 gint32 clip_tokenizer_get_start (ClipTokenizer *tokenizer);
 gint32 clip_tokenizer_get_end (ClipTokenizer *tokenizer);
+/** clip_tokenizer_get_pad: with which texts must be filled up to the context length (SigLIP); -1
+ * where padding has no meaning (CLIP) */
+gint32 clip_tokenizer_get_pad (ClipTokenizer *tokenizer);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipTokenizer, clip_tokenizer_free)
 

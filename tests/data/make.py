@@ -15,7 +15,8 @@ import sys
 import venv
 
 # Pillow 13 changed the order of its passes; openai/CLIP's published numbers come from the older one
-PACKAGES = ["torch", "torchvision", "transformers", "pillow<13", "numpy", "safetensors", "regex", "ftfy", "open_clip_torch"]
+PACKAGES = ["torch", "torchvision", "transformers", "pillow<13", "numpy", "safetensors", "regex", "ftfy", "open_clip_torch",
+            "sentencepiece", "protobuf"]
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -37,7 +38,7 @@ def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE).resolve()
     settings = dict(os.environ, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", OMP_NUM_THREADS="1", PYTHONHASHSEED="0",
                     PYTHONDONTWRITEBYTECODE="1")
-    for script in ("make_vocab.py", "make_images.py", "make_models.py"):
+    for script in ("make_vocab.py", "make_images.py", "make_models.py", "make_pieces.py"):
         subprocess.run([python, HERE / script, out], check=True, env=settings)
     for path in out.rglob("*.safetensors"):
         path.chmod(0o644)  # as written, only their owner may read them

@@ -52,3 +52,10 @@ CASES = [
     "<|startoftext|>", "<|endoftext|>", "a <|endoftext|> b", "a<|endoftext|>b", "<|ENDOFTEXT|>", "<|endoftext", "<|endoftext|", "< |endoftext|>",
     "</w>", "dog</w>", "Ġdog", "a/w>",
 ]
+
+# further ones for SigLIP's tokenizers: signs of SentencePiece itself, line breaks, normalisation, a prompt beyond any context
+PIECES = [
+    "\u2581", "a\u2581b", "\u2581a photo", " \u2581 a", "a\x1cb", "a\x85b", "one\n\ntwo\nthree", "two  spaces", "three   spaces", "\ufb01ne", "\uff21\uff22", "e\u0301",
+    "a\u200bb", "\ufeffa", "A\u030a", "a photo of a cat" * 40, "This is a photo of a person waving, seen from above.", "\u03a3\u0391\u03a3",
+    "\ud55c\uae00", "<mask>", "<0x41>", "s/>", "<s>", "a\u00adb",
+]
