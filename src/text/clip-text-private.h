@@ -58,7 +58,7 @@ gboolean clip_words_split (
 
 /** clip_read_file: a regular file of at most @limit bytes, NUL-terminated */
 char *clip_read_file (const char *path, gsize limit, int code, gsize *length, GError **error);
-/** clip_read_gzip: likewise, @limit is for what it unpacks to */
+/** clip_read_gzip: likewise, packed or not, @limit is for what it unpacks to */
 char *clip_read_gzip (const char *path, gsize limit, gsize *length, GError **error);
 
 typedef struct {

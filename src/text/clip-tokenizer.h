@@ -18,9 +18,9 @@ typedef enum { CLIP_TOKENIZER_BYTE_PAIRS, CLIP_TOKENIZER_PIECES } ClipTokenizerK
 
 /**
  * clip_tokenizer_new:
- * @directory: holds vocab.json + merges.txt, or tokenizer.json, or bpe_simple_vocab_16e6.txt.gz;
- *   looked up in this order. When it holds none, $XDG_DATA_HOME/gst-clip/bpe_simple_vocab_16e6.txt.gz
- *   is used, else the error names pipelines/fetch-model.
+ * @directory: holds vocab.json + merges.txt, or tokenizer.json, or bpe_simple_vocab_16e6.txt.gz
+ *   (or .txt, unpacked); looked up in this order. When it holds none, that file in
+ *   $XDG_DATA_HOME/gst-clip is used, else the error names pipelines/fetch-model --vocabulary.
  * @vocab_size: of the model; a tokenizer with ids outside it is an error. With the gz file the
  *   first vocab_size - 514 merges are taken (49408 is the real one).
  *

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#define OPENAI_FILE "bpe_simple_vocab_16e6.txt.gz"
+#define OPENAI_FILE "bpe_simple_vocab_16e6.txt" /* and .gz, as it is published */
 #define OPENAI_EXTRA 514 /* 256 bytes, 256 bytes at the end of a word, start and end */
 #define MAX_UNPACKED (64 << 20)
 
@@ -64,13 +64,11 @@ unpack (gzFile file, const char *path, gsize limit, GByteArray *out, GError **er
   }
   int status;
   const char *message = gzerror (file, &status);
-  if (got < 0 || status != Z_OK || gzdirect (file)) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
-        "%s: is damaged or no gzip file (%s); run pipelines/fetch-model again", path,
-        status != Z_OK ? message : "no gzip header");
-    return FALSE;
-  }
-  return TRUE;
+  if (got == 0 && status == Z_OK)
+    return TRUE;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
+      "%s: is damaged (%s); run pipelines/fetch-model --vocabulary --force", path, message);
+  return FALSE;
 }
 
 char *
@@ -135,6 +133,27 @@ add_merge (
   return clip_vocabulary_source_add (source, whole, id, vocab_size, error);
 }
 
+/* Any text would do as merges; the first line tells */
+static gboolean
+check_merges (const char *path, const char *text, gsize length, GError **error)
+{
+  const char *stop = memchr (text, '\n', length);
+
+  if (!g_utf8_validate (text, (gssize)length, NULL)) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
+        "%s: is neither a gzip file nor valid UTF-8; run pipelines/fetch-model --vocabulary --force",
+        path);
+    return FALSE;
+  }
+  if (stop && g_strstr_len (text, stop - text, "#version"))
+    return TRUE;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
+      "%s: its first line has no “#version”; this is no merges file; run "
+      "pipelines/fetch-model --vocabulary --force",
+      path);
+  return FALSE;
+}
+
 static ClipVocabularySource *
 read_openai (const char *path, guint vocab_size, GError **error)
 {
@@ -149,10 +168,8 @@ read_openai (const char *path, guint vocab_size, GError **error)
   g_autofree char *text = clip_read_gzip (path, MAX_UNPACKED, &length, error);
   if (!text)
     return NULL;
-  if (!g_utf8_validate (text, (gssize)length, NULL)) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER, "%s: is not valid UTF-8", path);
+  if (!check_merges (path, text, length, error))
     return NULL;
-  }
   g_autoptr (ClipVocabularySource) source = clip_vocabulary_source_new (path, path);
   if (!add_symbols (source, vocab_size, error))
     return NULL;
@@ -181,14 +198,30 @@ exists (const char *path)
   return g_file_test (path, G_FILE_TEST_EXISTS);
 }
 
+/* (transfer full) (nullable): OpenAI's file in @folder, as published or unpacked */
+static char *
+find_openai (const char *folder)
+{
+  static const char *const names[] = { OPENAI_FILE ".gz", OPENAI_FILE };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path = g_build_filename (folder, names[i], NULL);
+    if (exists (path))
+      return g_steal_pointer (&path);
+  }
+  return NULL;
+}
+
 static ClipVocabularySource *
 report_nothing (const char *directory, gboolean half, GError **error)
 {
-  g_autofree char *user = g_build_filename (g_get_user_data_dir (), "gst-clip", OPENAI_FILE, NULL);
+  g_autofree char *user
+      = g_build_filename (g_get_user_data_dir (), "gst-clip", OPENAI_FILE ".gz", NULL);
 
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
       "%s: no tokenizer found%s; expected vocab.json with merges.txt, tokenizer.json "
-      "or " OPENAI_FILE " there, or %s; run pipelines/fetch-model to download the vocabulary",
+      "or " OPENAI_FILE ".gz there, or %s; run pipelines/fetch-model --vocabulary to download "
+      "OpenAI's",
       directory ? directory : "(no model directory)",
       half ? " (vocab.json without merges.txt, or merges.txt without vocab.json)" : "", user);
   return NULL;
@@ -201,16 +234,15 @@ clip_vocabulary_source_find (const char *directory, guint vocab_size, GError **e
   g_autofree char *vocab = g_build_filename (folder, "vocab.json", NULL);
   g_autofree char *merges = g_build_filename (folder, "merges.txt", NULL);
   g_autofree char *tokenizer = g_build_filename (folder, "tokenizer.json", NULL);
-  g_autofree char *openai = g_build_filename (folder, OPENAI_FILE, NULL);
-  g_autofree char *user = g_build_filename (g_get_user_data_dir (), "gst-clip", OPENAI_FILE, NULL);
+  g_autofree char *openai = directory ? find_openai (folder) : NULL;
+  g_autofree char *data = g_build_filename (g_get_user_data_dir (), "gst-clip", NULL);
+  g_autofree char *user = find_openai (data);
 
   if (directory && exists (vocab) && exists (merges))
     return clip_vocabulary_source_read_json (vocab, merges, vocab_size, error);
   if (directory && exists (tokenizer))
     return clip_vocabulary_source_read_json (tokenizer, NULL, vocab_size, error);
-  if (directory && exists (openai))
-    return read_openai (openai, vocab_size, error);
-  if (exists (user))
-    return read_openai (user, vocab_size, error);
+  if (openai || user)
+    return read_openai (openai ? openai : user, vocab_size, error);
   return report_nothing (directory, directory && (exists (vocab) || exists (merges)), error);
 }

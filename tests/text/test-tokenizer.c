@@ -3,6 +3,7 @@
  * The tokenizer against openai/CLIP's answers (CLIP_REFERENCE, skipped where absent), and on the
  * built-in model's vocabulary and on broken files, which need no reference.
  */
+#include "text/clip-text-private.h"
 #include "text/clip-tokenizer.h"
 
 #include <glib/gstdio.h>
@@ -437,8 +438,8 @@ test_missing (void)
 {
   g_autofree char *directory = make_directory ();
 
-  assert_fails (directory, 1024, "pipelines/fetch-model");
-  assert_fails (NULL, 1024, "pipelines/fetch-model");
+  assert_fails (directory, 1024, "pipelines/fetch-model --vocabulary");
+  assert_fails (NULL, 1024, "pipelines/fetch-model --vocabulary");
   write_file (directory, "vocab.json", "{}", -1);
   assert_fails (directory, 1024, "without merges.txt");
   remove_directory (directory);
@@ -455,6 +456,41 @@ test_user_directory (void)
   assert_equal_tokenizers (empty, demo_vocab_size ());
   remove_directory (user);
   remove_directory (empty);
+}
+
+/* OpenAI's real file in the user's data serves a model's single file, packed or not, whole or cut */
+static void
+test_user_openai (void)
+{
+  g_autofree char *path = reference ("tokenizer/bpe_simple_vocab_16e6.txt.gz");
+  if (!path)
+    return;
+  g_autofree char *near = g_path_get_dirname (path);
+  g_autofree char *folder = make_directory ();
+  g_autofree char *weights = g_build_filename (folder, "ViT-B-32.pt", NULL);
+  g_autofree char *user = g_build_filename (g_get_user_data_dir (), "gst-clip", NULL);
+  g_autoptr (ClipTokenizer) wanted = open_tokenizer (near, FULL_VOCABULARY);
+  gsize length;
+  g_autofree char *text = clip_read_gzip (path, 16 << 20, &length, NULL);
+  g_assert_nonnull (text);
+
+  write_file (folder, "ViT-B-32.pt", "weights", -1);
+  g_mkdir_with_parents (user, 0700);
+  write_file (user, "bpe_simple_vocab_16e6.txt", text, (gssize)length);
+  for (guint i = 0; i < G_N_ELEMENTS (samples); i++) {
+    g_autoptr (ClipTokenizer) tokenizer
+        = clip_tokenizer_open (CLIP_TOKENIZER_BYTE_PAIRS, weights, FULL_VOCABULARY, NULL);
+    g_assert_nonnull (tokenizer);
+    g_autoptr (GArray) a = clip_tokenizer_encode (wanted, samples[i], -1, NULL);
+    g_autoptr (GArray) b = clip_tokenizer_encode (tokenizer, samples[i], -1, NULL);
+    g_autofree char *text_a = describe (a), *text_b = describe (b);
+    g_assert_cmpstr (text_a, ==, text_b);
+  }
+  g_autoptr (ClipTokenizer) cut = open_tokenizer (folder, 640);
+  g_assert_cmpint (clip_tokenizer_get_end (cut), ==, 639);
+  assert_fails (folder, FULL_VOCABULARY + 1000000, "is the file complete?");
+  remove_directory (user);
+  remove_directory (folder);
 }
 
 static void
@@ -542,11 +578,13 @@ test_broken_gzip (void)
   gsize length;
 
   write_file (directory, "bpe_simple_vocab_16e6.txt.gz", "no gzip", -1);
-  assert_fails (directory, 1024, "damaged or no gzip");
+  assert_fails (directory, 1024, "no merges file");
+  write_file (directory, "bpe_simple_vocab_16e6.txt.gz", "#version\xff\n", -1);
+  assert_fails (directory, 1024, "neither a gzip file");
   write_gzip (directory);
   g_file_get_contents (path, &packed, &length, NULL);
   write_file (directory, "bpe_simple_vocab_16e6.txt.gz", packed, (gssize)length / 2);
-  assert_fails (directory, 1024, "damaged or no gzip");
+  assert_fails (directory, 1024, "is damaged");
   gzFile file = gzopen (path, "wb1");
   for (guint i = 0; i < 65; i++)
     gzwrite (file, block, 1 << 20);
@@ -640,6 +678,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tokenizer/broken/vocab", test_broken_vocab);
   g_test_add_func ("/tokenizer/broken/merges", test_broken_merges);
   g_test_add_func ("/tokenizer/broken/tokenizer-json", test_broken_tokenizer_json);
+  g_test_add_func ("/tokenizer/user-openai", test_user_openai);
   g_test_add_func ("/tokenizer/broken/gzip", test_broken_gzip);
   g_test_add_func ("/tokenizer/bad-text", test_bad_text);
   g_test_add_func ("/tokenizer/longest-text", test_longest_text);

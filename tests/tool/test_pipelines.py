@@ -158,6 +158,28 @@ class FetchModel(unittest.TestCase):
         self.assertIn(b"wrong checksum", result.stderr)
         self.assertEqual(list(self.model.iterdir()), [])
 
+    def fetch_vocabulary(self, content, *options):
+        Publisher.content["bpe_simple_vocab_16e6.txt.gz"] = content
+        self.addCleanup(Publisher.content.pop, "bpe_simple_vocab_16e6.txt.gz")
+        return run(PIPELINES / "fetch-model", "--vocabulary", *options, GST_CLIP_FETCH_BASE=self.base,
+                   XDG_DATA_HOME=str(self.path), no_proxy="127.0.0.1")
+
+    def test_vocabulary(self):
+        source = pathlib.Path(os.environ.get("CLIP_REFERENCE", "")) / "tokenizer" / "bpe_simple_vocab_16e6.txt.gz"
+        if not source.is_file():
+            self.skipTest("reference absent")
+        result = self.fetch_vocabulary(source.read_bytes())
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        path = self.path / "gst-clip" / source.name
+        self.assertEqual(result.stdout.decode().strip(), str(path))
+        self.assertEqual(path.read_bytes(), source.read_bytes())
+
+    def test_vocabulary_of_another(self):
+        result = self.fetch_vocabulary(b"another file")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"wrong checksum", result.stderr)
+        self.assertEqual(list((self.path / "gst-clip").iterdir()), [])
+
     def test_wrong_checksum_given(self):
         result = self.fetch("--sha256", "0" * 64)
         self.assertEqual(result.returncode, 1)
