@@ -8,7 +8,7 @@ import tempfile
 import threading
 import unittest
 
-from support import ROOT, run
+from support import REFERENCE, ROOT, run
 
 PIPELINES = ROOT / "pipelines"
 
@@ -165,7 +165,7 @@ class FetchModel(unittest.TestCase):
                    XDG_DATA_HOME=str(self.path), no_proxy="127.0.0.1")
 
     def test_vocabulary(self):
-        source = pathlib.Path(os.environ.get("CLIP_REFERENCE", "")) / "tokenizer" / "bpe_simple_vocab_16e6.txt.gz"
+        source = REFERENCE / "tokenizer" / "bpe_simple_vocab_16e6.txt.gz"
         if not source.is_file():
             self.skipTest("reference absent")
         result = self.fetch_vocabulary(source.read_bytes())
