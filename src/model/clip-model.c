@@ -114,6 +114,13 @@ clip_model_encode_pixels (
 static gboolean
 check_tokens (const ClipModelConfig *config, const GArray *tokens, GError **error)
 {
+  /* without a mask every position counts, padding too */
+  if (config->family == CLIP_FAMILY_SIGLIP && tokens->len != config->context_length) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT,
+        "a prompt has %u tokens; SigLIP takes exactly %u, padding included", tokens->len,
+        config->context_length);
+    return FALSE;
+  }
   if (tokens->len < 2 || tokens->len > config->context_length) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT,
         "a prompt has %u tokens, start and end included; this model takes 2 to %u", tokens->len,

@@ -39,7 +39,8 @@ gboolean clip_model_encode_pixels (ClipModel *model, ClipBuffer *pixels, guint n
 
 /**
  * clip_model_encode_tokens:
- * @tokens: (array length=n): GArray of gint32 each, start..end, 2..context_length ids below vocab_size
+ * @tokens: (array length=n): GArray of gint32 each, ids below vocab_size: start..end, 2..context_length
+ *   of them; for SigLIP exactly context_length, padding included
  * @embeddings: (array): receives n*embed_dim floats of unit length, in the order of @tokens
  *
  * Each text is computed only up to its end token; texts are batched in buckets of like length.

@@ -11,6 +11,7 @@
 struct _ClipText {
   guint embed_dim, width, mlp_width;
   float eps;
+  gboolean causal;
   ClipBuffer *table, *positions;
   ClipNorm ln_final;
   ClipTransformer *transformer;
@@ -31,7 +32,8 @@ load_tensors (ClipText *t, ClipQueue *queue, ClipWeights *weights, const ClipMod
       = clip_load_vector (queue, weights, (gsize) config->context_length * w, error, "text.positions");
   return t->positions && clip_load_norm (queue, weights, w, &t->ln_final, error, "text.ln_final")
          && (t->projection = clip_load_linear (
-                 queue, weights, t->embed_dim, w, FALSE, 8, error, "text.projection"))
+                 queue, weights, t->embed_dim, w, config->family == CLIP_FAMILY_SIGLIP, 8, error,
+                 "text.projection"))
          && (t->transformer
              = clip_transformer_load (queue, weights, "text", &config->text, TYPICAL_ROWS, error));
 }
@@ -42,6 +44,7 @@ clip_text_load (ClipQueue *queue, ClipWeights *weights, GError **error)
   const ClipModelConfig *config = clip_weights_get_config (weights);
   g_autoptr (ClipText) t = g_new0 (ClipText, 1);
   t->embed_dim = config->embed_dim;
+  t->causal = config->family != CLIP_FAMILY_SIGLIP;
   t->width = config->text.width;
   t->mlp_width = config->text.mlp_width;
   t->eps = config->text.layernorm_eps;
@@ -127,7 +130,7 @@ clip_text_run (ClipText *t, ClipQueue *q, ClipScratch *s, GArray **tokens, guint
       || !upload (t, q, tokens, n, length, error)
       || !clip_op_embed_text (q, t->ids, t->table, t->positions, n, length, w, s->x, error)
       || !clip_trace (trace, q, s->x, rows, w, error, "text.embeddings")
-      || !clip_transformer_run (t->transformer, q, s, n, length, TRUE, trace, error)
+      || !clip_transformer_run (t->transformer, q, s, n, length, t->causal, trace, error)
       || !trace_final (t, q, s, rows, trace, error)
       || !clip_op_gather_rows (q, s->x, t->ends, n, w, s->norm, error)
       || !clip_op_layernorm (

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text encoder (Radford et al. 2021, section 2.4): causal transformer, read at the end token. */
+/* The text encoder (Radford et al. 2021, section 2.4): causal transformer, read at the end token;
+ * SigLIP's without a mask. */
 #pragma once
 
 #include "clip-transformer.h"
@@ -16,7 +17,8 @@ void clip_text_free (ClipText *text);
  * @tokens: (array length=n): ids below the vocabulary's size, each at most context_length long
  * @out: (out) (transfer none): buffer of @scratch with [n,embed_dim], not normalised
  *
- * One batch: as many rows as the longest text has tokens. The end token is each text's last.
+ * One batch: as many rows as the longest text has tokens. Each text is read at its
+ * last token: CLIP's end token; SigLIP's texts are all padded to context_length.
  */
 gboolean clip_text_run (ClipText *text, ClipQueue *queue, ClipScratch *scratch, GArray **tokens,
     guint n, const ClipTrace *trace, ClipBuffer **out, GError **error);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clip-vision.h"
 
+#include "clip-siglip-head.h"
 #include "ops/clip-ops.h"
 
 struct _ClipVision {
-  guint image_size, patch_size, patches, embed_dim, width;
+  guint image_size, patch_size, patches, tokens, embed_dim, width;
   float eps;
   guint mlp_width;
   ClipLinear *patch_embed; /* [width, 3 patch patch] */
-  ClipBuffer *class_embedding, *positions;
-  ClipNorm ln_pre, ln_post;
+  ClipBuffer *class_embedding, *positions; /* no class_embedding in SigLIP */
+  ClipNorm ln_pre, ln_post;                /* no ln_pre in SigLIP */
   ClipTransformer *transformer;
-  ClipLinear *projection; /* [embed_dim, width] */
+  ClipLinear *projection; /* [embed_dim, width]; or: */
+  ClipSiglipHead *head;
 };
 
 static guint
@@ -20,25 +22,35 @@ patch_inputs (const ClipVision *v)
   return 3 * v->patch_size * v->patch_size;
 }
 
+/* what the class token needs, or what takes its place */
 static gboolean
-load_tensors (ClipVision *v, ClipQueue *queue, ClipWeights *weights, const ClipTransformerConfig *config,
-    GError **error)
+load_pooling (ClipVision *v, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
 {
-  guint w = v->width, tokens = v->patches + 1;
+  guint w = v->width;
+  if (config->family == CLIP_FAMILY_SIGLIP) {
+    v->head = clip_siglip_head_load (queue, weights, &config->vision, v->tokens, error);
+    return v->head != NULL;
+  }
+  v->class_embedding = clip_load_vector (queue, weights, w, error, "vision.class_embedding");
+  return v->class_embedding && clip_load_norm (queue, weights, w, &v->ln_pre, error, "vision.ln_pre")
+         && (v->projection = clip_load_linear (
+                 queue, weights, v->embed_dim, w, FALSE, 1, error, "vision.projection"));
+}
+
+static gboolean
+load_tensors (ClipVision *v, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
+{
+  guint w = v->width;
   v->patch_embed = clip_load_linear (
-      queue, weights, w, patch_inputs (v), FALSE, v->patches, error, "vision.patch_embed");
+      queue, weights, w, patch_inputs (v), config->family == CLIP_FAMILY_SIGLIP, v->patches, error,
+      "vision.patch_embed");
   if (!v->patch_embed)
     return FALSE;
-  v->class_embedding = clip_load_vector (queue, weights, w, error, "vision.class_embedding");
-  if (!v->class_embedding)
-    return FALSE;
-  v->positions = clip_load_vector (queue, weights, (gsize) tokens * w, error, "vision.positions");
-  return v->positions && clip_load_norm (queue, weights, w, &v->ln_pre, error, "vision.ln_pre")
-         && clip_load_norm (queue, weights, w, &v->ln_post, error, "vision.ln_post")
-         && (v->projection = clip_load_linear (
-                 queue, weights, v->embed_dim, w, FALSE, 1, error, "vision.projection"))
+  v->positions = clip_load_vector (queue, weights, (gsize) v->tokens * w, error, "vision.positions");
+  return v->positions && clip_load_norm (queue, weights, w, &v->ln_post, error, "vision.ln_post")
+         && load_pooling (v, queue, weights, config, error)
          && (v->transformer
-             = clip_transformer_load (queue, weights, "vision", config, tokens, error));
+             = clip_transformer_load (queue, weights, "vision", &config->vision, v->tokens, error));
 }
 
 ClipVision *
@@ -50,11 +62,12 @@ clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error)
   v->image_size = config->image_size;
   v->patch_size = config->patch_size;
   v->patches = side * side;
+  v->tokens = v->patches + (config->family != CLIP_FAMILY_SIGLIP);
   v->embed_dim = config->embed_dim;
   v->width = config->vision.width;
   v->mlp_width = config->vision.mlp_width;
   v->eps = config->vision.layernorm_eps;
-  return load_tensors (v, queue, weights, &config->vision, error) ? g_steal_pointer (&v) : NULL;
+  return load_tensors (v, queue, weights, config, error) ? g_steal_pointer (&v) : NULL;
 }
 
 void
@@ -67,6 +80,7 @@ clip_vision_free (ClipVision *v)
   clip_norm_clear (&v->ln_post);
   g_clear_pointer (&v->transformer, clip_transformer_free);
   g_clear_pointer (&v->projection, clip_linear_free);
+  g_clear_pointer (&v->head, clip_siglip_head_free);
   g_free (v);
 }
 
@@ -79,18 +93,18 @@ clip_vision_get_gemm_backend (ClipVision *v)
 static gboolean
 reserve (const ClipVision *v, ClipScratch *s, ClipQueue *queue, guint n, GError **error)
 {
-  gsize rows = (gsize) n * (v->patches + 1);
+  gsize rows = (gsize) n * v->tokens;
   return clip_scratch_reserve (s, clip_queue_get_device (queue), rows * v->width,
       MAX (rows * 3 * v->width, (gsize) n * v->embed_dim),
       rows * MAX (v->mlp_width, patch_inputs (v)), error);
 }
 
-/* pixels -> x [n*(patches+1), width]: patches, class token, positions, ln_pre */
+/* pixels -> x [n*tokens, width]: patches, class token, positions, ln_pre */
 static gboolean
 embed (const ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, guint n, const ClipTrace *trace,
     GError **error)
 {
-  guint w = v->width, k = patch_inputs (v), rows = n * (v->patches + 1);
+  guint w = v->width, k = patch_inputs (v), rows = n * v->tokens;
   return clip_op_patches (q, pixels, n, v->image_size, v->patch_size, s->hidden, error)
          && clip_linear_run (v->patch_embed, q, n * v->patches, s->hidden, 0, k, CLIP_ACTIVATION_NONE, NULL,
              s->qkv, 0, w, error)
@@ -98,26 +112,46 @@ embed (const ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, gu
          && clip_op_embed_image (
              q, s->qkv, v->class_embedding, v->positions, n, v->patches, w, s->x, error)
          && clip_trace (trace, q, s->x, rows, w, error, "vision.embeddings")
-         && clip_op_layernorm (
-             q, s->x, 0, w, v->ln_pre.gamma, v->ln_pre.beta, v->eps, rows, w, s->x, error)
-         && clip_trace (trace, q, s->x, rows, w, error, "vision.ln_pre");
+         && (!v->ln_pre.gamma
+             || (clip_op_layernorm (
+                     q, s->x, 0, w, v->ln_pre.gamma, v->ln_pre.beta, v->eps, rows, w, s->x, error)
+                 && clip_trace (trace, q, s->x, rows, w, error, "vision.ln_pre")));
+}
+
+/* x -> *out [n, embed_dim]: ln_post of the class token, row 0 of each item, projected */
+static gboolean
+project (ClipVision *v, ClipQueue *q, ClipScratch *s, guint n, const ClipTrace *trace, ClipBuffer **out,
+    GError **error)
+{
+  guint w = v->width;
+  *out = s->qkv;
+  return clip_op_layernorm (q, s->x, 0, (gsize) v->tokens * w, v->ln_post.gamma, v->ln_post.beta, v->eps, n,
+             w, s->norm, error)
+         && clip_trace (trace, q, s->norm, n, w, error, "vision.pooled")
+         && clip_linear_run (v->projection, q, n, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0,
+             v->embed_dim, error);
+}
+
+/* x -> *out [n, embed_dim]: ln_post of every token, pooled by the head */
+static gboolean
+pool (ClipVision *v, ClipQueue *q, ClipScratch *s, guint n, const ClipTrace *trace, ClipBuffer **out,
+    GError **error)
+{
+  guint w = v->width, rows = n * v->tokens;
+  *out = s->x;
+  return clip_op_layernorm (
+             q, s->x, 0, w, v->ln_post.gamma, v->ln_post.beta, v->eps, rows, w, s->norm, error)
+         && clip_trace (trace, q, s->norm, rows, w, error, "vision.post_layernorm")
+         && clip_siglip_head_run (v->head, q, s, n, v->tokens, error)
+         && clip_trace (trace, q, s->x, n, w, error, "vision.pooled");
 }
 
 gboolean
 clip_vision_run (ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, guint n,
     const ClipTrace *trace, ClipBuffer **out, GError **error)
 {
-  guint w = v->width, tokens = v->patches + 1;
   *out = NULL;
-  if (!reserve (v, s, q, n, error) || !embed (v, q, s, pixels, n, trace, error)
-      || !clip_transformer_run (v->transformer, q, s, n, tokens, FALSE, trace, error)
-      /* only the class token, row 0 of each item, is pooled */
-      || !clip_op_layernorm (q, s->x, 0, (gsize) tokens * w, v->ln_post.gamma, v->ln_post.beta, v->eps, n,
-          w, s->norm, error)
-      || !clip_trace (trace, q, s->norm, n, w, error, "vision.pooled")
-      || !clip_linear_run (v->projection, q, n, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0,
-          v->embed_dim, error))
-    return FALSE;
-  *out = s->qkv;
-  return TRUE;
+  return reserve (v, s, q, n, error) && embed (v, q, s, pixels, n, trace, error)
+         && clip_transformer_run (v->transformer, q, s, n, v->tokens, FALSE, trace, error)
+         && (v->head ? pool (v, q, s, n, trace, out, error) : project (v, q, s, n, trace, out, error));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The Vision Transformer image encoder (Dosovitskiy et al. 2020; openai/CLIP model.py VisionTransformer). */
+/* The Vision Transformer image encoder (Dosovitskiy et al. 2020; openai/CLIP model.py VisionTransformer),
+ * and SigLIP's, which has neither class token nor ln_pre and pools by attention. */
 #pragma once
 
 #include "clip-transformer.h"

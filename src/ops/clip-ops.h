@@ -30,6 +30,17 @@ gboolean clip_op_attention (ClipQueue *queue, ClipBuffer *qkv, ClipBuffer *lengt
     guint length, guint width, guint heads, gboolean causal, ClipBuffer *y, GError **error);
 
 /**
+ * clip_op_pool_attention:
+ * @q: [batch,width], or [width] for all items when @q_shared
+ * @kv: [batch*length, 2*width]: keys and values side by side
+ * @y: [batch,width]
+ *
+ * As clip_op_attention() with one query an item.
+ */
+gboolean clip_op_pool_attention (ClipQueue *queue, ClipBuffer *q, gboolean q_shared, ClipBuffer *kv,
+    guint batch, guint length, guint width, guint heads, ClipBuffer *y, GError **error);
+
+/**
  * clip_op_patches:
  * @pixels: [batch,3,size,size]
  * @y: [batch*(size/patch)^2, 3*patch*patch]: each patch as a row in the order (channel, y, x),

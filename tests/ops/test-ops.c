@@ -134,6 +134,39 @@ test_attention (gconstpointer data)
 }
 
 static void
+check_pool_attention (guint length, guint head_dim, gboolean shared, Values kind)
+{
+  g_autoptr (GError) error = NULL;
+  guint batch = 3, heads = 2, width = heads * head_dim;
+  gsize keys = (gsize) batch * length * 2 * width, count = (gsize) batch * width;
+  g_autofree float *q = new_values (count, kind), *kv = new_values (keys, kind), *want = g_new (float, count);
+  if (kind == VALUES_LARGE) { /* scores of some 1e4, values of 1 */
+    for (gsize i = 0; i < count; i++)
+      q[i] *= 1e-2f;
+    for (gsize i = 0; i < keys; i++)
+      kv[i] *= i / width % 2 ? 1e-4f : 1e-2f;
+  }
+  g_autoptr (ClipBuffer) bq = upload (q, count * sizeof (float));
+  g_autoptr (ClipBuffer) bk = upload (kv, keys * sizeof (float));
+  g_autoptr (ClipBuffer) by = new_output (count);
+  clip_op_pool_attention (queue, bq, shared, bk, batch, length, width, heads, by, &error);
+  g_assert_no_error (error);
+  twin_pool_attention (q, shared ? 0 : width, kv, batch, length, width, heads, want);
+  g_autofree float *got = download (by, count);
+  assert_near (got, want, count, kind == VALUES_LARGE ? 2e-2 : 5e-6);
+}
+
+static void
+test_pool_attention (void)
+{
+  static const guint lengths[] = { 1, 2, 16, 50, 197 }, sizes[] = { 1, 24, 64, 72, 256 };
+  for (guint l = 0; l < G_N_ELEMENTS (lengths); l++)
+    for (guint s = 0; s < G_N_ELEMENTS (sizes); s++)
+      for (guint kind = 0; kind < 2 * N_VALUES; kind++)
+        check_pool_attention (lengths[l], sizes[s], kind % 2, kind / 2);
+}
+
+static void
 test_patches (void)
 {
   static const guint shapes[][2] = { { 4, 4 }, { 6, 2 }, { 7, 3 }, { 32, 8 }, { 42, 7 }, { 5, 1 } };
@@ -294,6 +327,7 @@ main (int argc, char **argv)
     g_autofree char *name = g_strdup_printf ("/attention/head-dim-%u", head_dims[i]);
     g_test_add_data_func (name, GUINT_TO_POINTER (head_dims[i]), test_attention);
   }
+  g_test_add_func ("/pool-attention", test_pool_attention);
   g_test_add_func ("/patches", test_patches);
   g_test_add_func ("/embed-image", test_embed_image);
   g_test_add_func ("/embed-text", test_embed_text);

@@ -27,7 +27,7 @@ score (const float *q, const float *k, guint head_dim)
   return sum / sqrt (head_dim);
 }
 
-/* One query of one head; keys and values lie 3*width floats apart. */
+/* One query of one head; keys and values lie @stride floats apart. */
 static void
 attend (const float *q, const float *keys, const float *values, guint n, guint stride, guint head_dim, float *y)
 {
@@ -64,6 +64,19 @@ twin_attention (const float *qkv, const gint32 *lengths, guint batch, guint leng
       }
     }
   }
+}
+
+void
+twin_pool_attention (const float *q, guint q_stride, const float *kv, guint batch, guint length, guint width,
+    guint heads, float *y)
+{
+  guint head_dim = width / heads, stride = 2 * width;
+  for (guint b = 0; b < batch; b++)
+    for (guint h = 0; h < heads; h++) {
+      const float *keys = kv + (gsize) b * length * stride + h * head_dim;
+      attend (q + (gsize) b * q_stride + h * head_dim, keys, keys + width, length, stride, head_dim,
+          y + (gsize) b * width + h * head_dim);
+    }
 }
 
 void
