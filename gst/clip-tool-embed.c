@@ -97,12 +97,14 @@ encode_text (Encoder *encoder, const char *text, float *embedding, float *norm, 
 {
   const ClipModelConfig *config = clip_model_get_config (encoder->model);
   if (!encoder->tokenizer)
-    encoder->tokenizer = clip_tokenizer_new (config->directory, config->vocab_size, error);
+    encoder->tokenizer = clip_model_open_tokenizer (config, error);
   if (!encoder->tokenizer)
     return FALSE;
   g_autoptr (GArray) ids = clip_tokenizer_encode (encoder->tokenizer, text, -1, error);
-  return ids && check_length (ids->len, config->context_length, error) &&
-      clip_model_encode_tokens (encoder->model, &ids, 1, embedding, norm, error);
+  if (!ids || !check_length (ids->len, config->context_length, error))
+    return FALSE;
+  clip_tokenizer_pad (encoder->tokenizer, ids, config->context_length);
+  return clip_model_encode_tokens (encoder->model, &ids, 1, embedding, norm, error);
 }
 
 static void

@@ -35,7 +35,8 @@ static const GOptionEntry entries[] = {
       "Labels from FILE: a prompt a line, or label<TAB>prompt<TAB>...", "FILE" },
   { "templates", 0, 0, G_OPTION_ARG_STRING, &templates_name,
       "none, simple, imagenet, ucf101, kinetics700, or a file with a '{}' line each", "NAME" },
-  { "scoring", 0, 0, G_OPTION_ARG_STRING, &scoring_name, "softmax (default), sigmoid or cosine", "NAME" },
+  { "scoring", 0, 0, G_OPTION_ARG_STRING, &scoring_name,
+      "auto (default: sigmoid for SigLIP, else softmax), softmax, sigmoid or cosine", "NAME" },
   { G_OPTION_REMAINING, 0, G_OPTION_FLAG_FILENAME, G_OPTION_ARG_CALLBACK, on_remaining, NULL, NULL },
   G_OPTION_ENTRY_NULL,
 };
@@ -45,19 +46,6 @@ prepare (void)
 {
   images = g_ptr_array_new_with_free_func (g_free);
   texts = g_ptr_array_new_with_free_func (g_free);
-}
-
-static gboolean
-parse_scoring (ClipScoring *scoring)
-{
-  static const char *const names[] = { "softmax", "sigmoid", "cosine" };
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    if (!scoring_name || g_str_equal (scoring_name, names[i])) {
-      *scoring = (ClipScoring) i;
-      return TRUE;
-    }
-  }
-  return FALSE;
 }
 
 /* The texts as they are: what the one-line form of the prompts would read as signs is escaped. */
@@ -116,6 +104,10 @@ append_head (GString *out, const ClipModelConfig *config, ClipPromptSet *set)
   tool_json_string (out, config->name);
   g_string_append (out, ",\"logit_scale\":");
   tool_json_float (out, config->logit_scale);
+  if (config->family == CLIP_FAMILY_SIGLIP) {
+    g_string_append (out, ",\"logit_bias\":");
+    tool_json_float (out, config->logit_bias);
+  }
   g_string_append (out, ",\"texts\":[");
   for (guint i = 0; i < clip_prompt_set_get_size (set); i++) {
     g_string_append (out, i == 0 ? "" : ",");
@@ -137,8 +129,10 @@ score_file (ClipEngine *engine, const ClipEncodedPrompts *prompts, const char *f
     g_prefix_error (error, "%s: ", file);
     return FALSE;
   }
+  const ClipModelConfig *config = clip_engine_get_config (engine);
   clip_score (embedding, prompts->matrix, clip_prompt_set_get_size (prompts->set), prompts->embed_dim,
-      clip_engine_get_config (engine)->logit_scale, scoring, scores);
+      config->logit_scale, config->logit_bias,
+      clip_scoring_resolve (scoring, config->family == CLIP_FAMILY_SIGLIP), scores);
   return TRUE;
 }
 
@@ -170,8 +164,8 @@ run (GError **error)
     return tool_usage (&tool_match, "expected a picture");
   if ((texts->len == 0) == !prompts_file)
     return tool_usage (&tool_match, "expected either --text TEXT... or --prompts-file FILE");
-  if (!parse_scoring (&scoring))
-    return tool_usage (&tool_match, "expected --scoring softmax, sigmoid or cosine");
+  if (!clip_scoring_from_name (scoring_name, &scoring))
+    return tool_usage (&tool_match, "expected --scoring auto, softmax, sigmoid or cosine");
   g_autoptr (ClipPromptSet) set =
       prompts_file ? clip_prompt_set_load (prompts_file, error) : set_from_texts (error);
   g_auto (GStrv) templates = set ? clip_templates_load (templates_name, error) : NULL;

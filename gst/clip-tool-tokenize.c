@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "clip-tool.h"
-#include "text/clip-tokenizer.h"
-#include "weights/clip-weights.h"
+#include "model/clip-model.h"
 
 static char *lines_file;
 static char **texts;
@@ -81,7 +80,7 @@ run (GError **error)
   if (!weights)
     return TOOL_FAILED;
   const ClipModelConfig *config = clip_weights_get_config (weights);
-  g_autoptr (ClipTokenizer) tokenizer = clip_tokenizer_new (config->directory, config->vocab_size, error);
+  g_autoptr (ClipTokenizer) tokenizer = clip_model_open_tokenizer (config, error);
   if (!tokenizer)
     return TOOL_FAILED;
   if (lines_file)
@@ -95,5 +94,6 @@ run (GError **error)
 
 const ToolCommand tool_tokenize = { "tokenize", "[TEXT...]", "Print the token ids of texts",
   "One line per text: start, tokens and end, not padded and never cut. As openai/CLIP's\n"
-  "simple_tokenizer but for ftfy's repair of broken encodings.",
+  "simple_tokenizer but for ftfy's repair of broken encodings; for SigLIP as\n"
+  "transformers' SiglipTokenizer.",
   entries, NULL, run };

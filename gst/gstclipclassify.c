@@ -87,6 +87,7 @@ scoring_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
+    { CLIP_SCORING_AUTO, "As the model was trained: sigmoid for SigLIP, else softmax", "auto" },
     { CLIP_SCORING_SOFTMAX, "Softmax over the prompts, as CLIP", "softmax" },
     { CLIP_SCORING_SIGMOID, "Sigmoid of each prompt alone, as SigLIP", "sigmoid" },
     { CLIP_SCORING_COSINE, "The cosine itself", "cosine" },
@@ -426,7 +427,7 @@ attach (GstClipClassify *self, GstBuffer *buffer, const GstClipRules *rules, gbo
       && pts > self->embedding_time)
     age = pts - self->embedding_time;
   g_autoptr (GstClipResult) result
-      = gst_clip_result_new (prompts, self->embedding, self->norm, config->logit_scale, rules);
+      = gst_clip_result_new (prompts, self->embedding, self->norm, config, rules);
   gst_clip_meta_set (buffer, gst_clip_result_to_structure (result, config->name, serial,
                                  GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info), inferred, age));
   post_change (self, result, serial, pts);
@@ -504,7 +505,7 @@ install_rules (GObjectClass *c)
 {
   const GParamFlags playing = RW | GST_PARAM_MUTABLE_PLAYING;
   g_object_class_install_property (c, PROP_SCORING, g_param_spec_enum ("scoring", "Scoring",
-      "How cosines become confidences", TYPE_SCORING, CLIP_SCORING_SOFTMAX, playing));
+      "How cosines become confidences", TYPE_SCORING, CLIP_SCORING_AUTO, playing));
   g_object_class_install_property (c, PROP_TOP_K, g_param_spec_uint ("top-k", "Top k",
       "How many labels are reported at most", 1, G_MAXUINT16, 5, playing));
   g_object_class_install_property (c, PROP_MIN_CONFIDENCE, g_param_spec_double ("min-confidence",
@@ -571,6 +572,6 @@ gst_clip_classify_init (GstClipClassify *self)
 {
   self->prompts = gst_clip_prompts_new (GST_ELEMENT (self));
   self->interval = 1;
-  self->rules = (GstClipRules){ CLIP_SCORING_SOFTMAX, 5, 0.0, -1.0, 0.0 };
+  self->rules = (GstClipRules){ CLIP_SCORING_AUTO, 5, 0.0, -1.0, 0.0 };
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }

@@ -25,16 +25,16 @@ select_top (GstClipResult *result, const GstClipRules *rules)
 }
 
 GstClipResult *
-gst_clip_result_new (ClipEncodedPrompts *prompts, const float *embedding, float norm, float model_logit_scale,
+gst_clip_result_new (ClipEncodedPrompts *prompts, const float *embedding, float norm, const ClipModelConfig *config,
     const GstClipRules *rules)
 {
   GstClipResult *result = g_new0 (GstClipResult, 1);
   guint p = clip_prompt_set_get_size (prompts->set);
   result->prompts = clip_encoded_prompts_ref (prompts);
   result->scores = g_new0 (ClipScore, p);
-  result->logit_scale = rules->logit_scale > 0 ? rules->logit_scale : model_logit_scale;
-  clip_score (embedding, prompts->matrix, p, prompts->embed_dim, (float) result->logit_scale, rules->scoring,
-      result->scores);
+  result->logit_scale = rules->logit_scale > 0 ? rules->logit_scale : config->logit_scale;
+  clip_score (embedding, prompts->matrix, p, prompts->embed_dim, (float) result->logit_scale, config->logit_bias,
+      clip_scoring_resolve (rules->scoring, config->family == CLIP_FAMILY_SIGLIP), result->scores);
   if (norm > 0.0f)
     select_top (result, rules);
   return result;

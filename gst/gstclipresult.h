@@ -14,7 +14,7 @@ typedef struct {
   ClipScoring scoring;
   guint top_k;
   gdouble min_confidence, min_cosine;
-  gdouble logit_scale; /* 0: the model's */
+  gdouble logit_scale; /* 0: the model's; SigLIP's bias stays */
 } GstClipRules;
 
 /** GstClipResult: the scores of one frame */
@@ -32,7 +32,7 @@ typedef struct {
  * @norm: its norm before normalisation; 0 means that the model says nothing: no label passes
  */
 GstClipResult *gst_clip_result_new (ClipEncodedPrompts *prompts, const float *embedding, float norm,
-    float model_logit_scale, const GstClipRules *rules);
+    const ClipModelConfig *config, const GstClipRules *rules);
 void gst_clip_result_free (GstClipResult *result);
 
 /** gst_clip_result_get_top_label: (nullable): the best label that passed */

@@ -38,10 +38,32 @@ softmax (ClipScore *scores, guint p, float logit_scale)
     scores[i].confidence = (float) (scores[i].confidence / sum);
 }
 
+ClipScoring
+clip_scoring_resolve (ClipScoring scoring, gboolean trained_with_sigmoid)
+{
+  if (scoring != CLIP_SCORING_AUTO)
+    return scoring;
+  return trained_with_sigmoid ? CLIP_SCORING_SIGMOID : CLIP_SCORING_SOFTMAX;
+}
+
+gboolean
+clip_scoring_from_name (const char *name, ClipScoring *scoring)
+{
+  static const char *const names[] = { "auto", "softmax", "sigmoid", "cosine" };
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    if (!name || g_str_equal (name, names[i])) {
+      *scoring = (ClipScoring) i;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
 void
-clip_score (const float *image, const float *prompts, guint p, guint d, float logit_scale,
+clip_score (const float *image, const float *prompts, guint p, guint d, float logit_scale, float logit_bias,
     ClipScoring scoring, ClipScore *scores)
 {
+  g_return_if_fail (scoring != CLIP_SCORING_AUTO);
   for (guint i = 0; i < p; i++)
     scores[i].cosine = dot (image, prompts + (gsize) i * d, d);
   if (scoring == CLIP_SCORING_SOFTMAX) {
@@ -51,7 +73,7 @@ clip_score (const float *image, const float *prompts, guint p, guint d, float lo
   for (guint i = 0; i < p; i++) {
     float cosine = scores[i].cosine;
     scores[i].confidence
-        = scoring == CLIP_SCORING_SIGMOID ? 1.0f / (1.0f + expf (-logit_scale * cosine)) : cosine;
+        = scoring == CLIP_SCORING_SIGMOID ? 1.0f / (1.0f + expf (-logit_scale * cosine - logit_bias)) : cosine;
   }
 }
 

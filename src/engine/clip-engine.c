@@ -154,7 +154,7 @@ open_model (ClipEngine *engine, const char *path, GError **error)
   engine->preprocessor = clip_preprocessor_new (engine->queue, &config->preprocess, error);
   if (!engine->preprocessor)
     return FALSE;
-  engine->tokenizer = clip_tokenizer_new (config->directory, config->vocab_size, error);
+  engine->tokenizer = clip_model_open_tokenizer (config, error);
   if (!engine->tokenizer)
     return FALSE;
   gsize floats = (gsize) 3 * config->preprocess.size * config->preprocess.size;

@@ -108,7 +108,10 @@ tokenize_next (ClipPromptJob *job, ClipTokenizer *tokenizer, guint context, GErr
     return FALSE;
   g_array_append_val (job->window, entry);
   advance (job, label);
-  return fit_context (job, entry.tokens, context, text, error);
+  if (!fit_context (job, entry.tokens, context, text, error))
+    return FALSE;
+  clip_tokenizer_pad (tokenizer, entry.tokens, context);
+  return TRUE;
 }
 
 static int

@@ -94,6 +94,15 @@ clip_tokenizer_get_pad (ClipTokenizer *tokenizer)
   return tokenizer->pieces ? clip_pieces_get_pad (tokenizer->pieces) : -1;
 }
 
+void
+clip_tokenizer_pad (ClipTokenizer *tokenizer, GArray *ids, guint length)
+{
+  const gint32 pad = clip_tokenizer_get_pad (tokenizer);
+
+  while (pad >= 0 && ids->len < length)
+    g_array_append_val (ids, pad);
+}
+
 static gboolean
 append_cached (ClipTokenizer *tokenizer, GBytes *word, GArray *ids)
 {

@@ -53,6 +53,8 @@ gint32 clip_tokenizer_get_end (ClipTokenizer *tokenizer);
 /** clip_tokenizer_get_pad: with which texts must be filled up to the context length (SigLIP); -1
  * where padding has no meaning (CLIP) */
 gint32 clip_tokenizer_get_pad (ClipTokenizer *tokenizer);
+/** clip_tokenizer_pad: fills @ids up to @length where the model wants it (SigLIP) */
+void clip_tokenizer_pad (ClipTokenizer *tokenizer, GArray *ids, guint length);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipTokenizer, clip_tokenizer_free)
 
