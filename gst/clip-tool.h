@@ -21,7 +21,8 @@ typedef struct {
 #define TOOL_FAILED 1
 #define TOOL_USAGE 2
 
-extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess, tool_info, tool_bench;
+extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess, tool_info, tool_bench,
+    tool_eval;
 
 /* Options that most commands have. */
 typedef struct {

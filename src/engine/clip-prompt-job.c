@@ -215,6 +215,12 @@ clip_prompt_job_step (ClipPromptJob *job, ClipModel *model, ClipTokenizer *token
   return FALSE;
 }
 
+guint
+clip_prompt_job_get_label (const ClipPromptJob *job)
+{
+  return job->label;
+}
+
 void
 clip_prompt_job_abandon (ClipPromptJob *job)
 {

@@ -26,6 +26,9 @@ ClipPromptJob *clip_prompt_job_new (ClipPromptSet *set, char **templates, guint 
  */
 gboolean clip_prompt_job_step (ClipPromptJob *job, ClipModel *model, ClipTokenizer *tokenizer, guint rows);
 
+/** clip_prompt_job_get_label: how many labels have all their texts tokenized, for a display of progress */
+guint clip_prompt_job_get_label (const ClipPromptJob *job);
+
 /** clip_prompt_job_abandon: reports G_IO_ERROR_CANCELLED; for the end of the engine */
 void clip_prompt_job_abandon (ClipPromptJob *job);
 void clip_prompt_job_free (ClipPromptJob *job);
