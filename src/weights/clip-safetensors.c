@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "weights/clip-safetensors.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "weights/clip-json.h"
 
 /* The largest CLIP header is under 200 KB; JSON trees take some 30 times their text. */
 #define MAX_HEADER (16u << 20)
 
-struct _ClipSafetensors {
-  char *name;
-  void *map; /* NULL: the bytes belong to the caller */
-  gsize map_length;
+typedef struct {
+  ClipTensorFile *file;
   const guint8 *data; /* after the header */
-  gsize data_length;
-  GHashTable *tensors; /* name -> ClipTensor */
-};
+  gsize length;
+} Source;
 
 static const struct {
   const char *name;
@@ -36,16 +29,6 @@ static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, .
   va_end (args);
   g_set_error_literal (error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
   return FALSE;
-}
-
-char *
-clip_tensor_shape_string (const guint64 *shape, guint n_dims)
-{
-  GString *text = g_string_new ("[");
-  for (guint i = 0; i < n_dims; i++)
-    g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, i ? "," : "", shape[i]);
-  g_string_append_c (text, ']');
-  return g_string_free (text, FALSE);
 }
 
 static JsonArray *
@@ -90,7 +73,7 @@ parse_shape (JsonObject *object, ClipTensor *tensor, GError **error)
 }
 
 static gboolean
-parse_offsets (JsonObject *object, ClipTensor *tensor, ClipSafetensors *file, GError **error)
+parse_offsets (JsonObject *object, ClipTensor *tensor, const Source *source, GError **error)
 {
   JsonArray *offsets = array_member (object, "data_offsets");
   guint64 begin, end;
@@ -98,25 +81,25 @@ parse_offsets (JsonObject *object, ClipTensor *tensor, ClipSafetensors *file, GE
       || !clip_json_node_uint (json_array_get_element (offsets, 0), &begin)
       || !clip_json_node_uint (json_array_get_element (offsets, 1), &end))
     return fail (error, "data_offsets is not two whole numbers of 0 or more");
-  if (begin > end || end > file->data_length)
+  if (begin > end || end > source->length)
     return fail (error,
         "data_offsets are %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
         ", but the file has %" G_GSIZE_FORMAT " bytes of data; was it cut?",
-        begin, end, file->data_length);
-  tensor->data = file->data + begin;
+        begin, end, source->length);
+  tensor->data = source->data + begin;
   tensor->size = end - begin;
   return TRUE;
 }
 
 static gboolean
-parse_tensor (JsonNode *node, ClipTensor *tensor, ClipSafetensors *file, GError **error)
+parse_tensor (JsonNode *node, ClipTensor *tensor, const Source *source, GError **error)
 {
   gsize item = 0, size;
   if (!JSON_NODE_HOLDS_OBJECT (node))
     return fail (error, "is not an object with dtype, shape and data_offsets");
   JsonObject *object = json_node_get_object (node);
   if (!parse_dtype (object, tensor, &item, error) || !parse_shape (object, tensor, error)
-      || !parse_offsets (object, tensor, file, error))
+      || !parse_offsets (object, tensor, source, error))
     return FALSE;
   if (g_size_checked_mul (&size, tensor->count, item) && size == tensor->size)
     return TRUE;
@@ -137,52 +120,52 @@ compare_place (gconstpointer a, gconstpointer b)
 /* In the order of the file each tensor begins where the one before it ends: the format allows
  * neither overlap nor hole */
 static gboolean
-check_cover (ClipSafetensors *file, GError **error)
+check_cover (const Source *source, GError **error)
 {
   g_autoptr (GPtrArray) all = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, file->tensors);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    g_ptr_array_add (all, value);
+  g_autoptr (GList) names = clip_tensor_file_get_names (source->file);
+  for (GList *l = names; l; l = l->next)
+    g_ptr_array_add (all, (gpointer)clip_tensor_file_lookup (source->file, l->data));
   g_ptr_array_sort (all, compare_place);
-  const guint8 *next = file->data;
+  const guint8 *next = source->data;
   for (guint i = 0; i < all->len; i++) {
     const ClipTensor *tensor = all->pdata[i];
     if (tensor->data != next)
       return fail (error, "tensors %s at byte %" G_GSIZE_FORMAT " of the data; the file is damaged",
-          tensor->data < next ? "overlap" : "leave a hole", (gsize)(tensor->data - file->data));
+          tensor->data < next ? "overlap" : "leave a hole", (gsize)(tensor->data - source->data));
     next += tensor->size;
   }
-  gsize rest = file->data + file->data_length - next;
+  gsize rest = source->data + source->length - next;
   return rest == 0
          || fail (
              error, "%" G_GSIZE_FORMAT " bytes follow the last tensor; the file is damaged", rest);
 }
 
 static gboolean
-parse_members (ClipSafetensors *file, JsonObject *root, GError **error)
+parse_members (const Source *source, JsonObject *root, GError **error)
 {
   JsonObjectIter iter;
   const char *name;
   JsonNode *node;
   json_object_iter_init (&iter, root);
   while (json_object_iter_next (&iter, &name, &node)) {
+    ClipTensor tensor = { 0 };
     if (g_str_equal (name, "__metadata__"))
       continue;
-    g_autofree ClipTensor *tensor = g_new0 (ClipTensor, 1);
-    if (!parse_tensor (node, tensor, file, error)) {
+    if (!parse_tensor (node, &tensor, source, error)) {
       g_prefix_error (error, "tensor %.200s: ", name);
       return FALSE;
     }
-    g_hash_table_insert (file->tensors, g_strdup (name), g_steal_pointer (&tensor));
+    clip_tensor_file_add (source->file, name, &tensor);
   }
-  return check_cover (file, error);
+  return check_cover (source, error);
 }
 
 static gboolean
-parse_bytes (ClipSafetensors *file, const guint8 *bytes, gsize length, GError **error)
+parse_bytes (ClipTensorFile *file, GError **error)
 {
+  gsize length;
+  const guint8 *bytes = clip_tensor_file_get_bytes (file, &length);
   guint64 header;
   if (length < 8)
     return fail (error,
@@ -194,111 +177,34 @@ parse_bytes (ClipSafetensors *file, const guint8 *bytes, gsize length, GError **
         "header of %" G_GUINT64_FORMAT " bytes in a file of %" G_GSIZE_FORMAT
         ": cut, or not a safetensors file; download it again",
         header, length);
-  file->data = bytes + 8 + header;
-  file->data_length = length - 8 - header;
+  Source source = { file, bytes + 8 + header, length - 8 - header };
   g_autoptr (JsonNode) root = clip_json_parse ((const char *)bytes + 8, header, error);
   if (!root) {
     g_prefix_error (error, "header: ");
     return FALSE;
   }
-  return parse_members (file, json_node_get_object (root), error);
+  return parse_members (&source, json_node_get_object (root), error);
 }
 
-static ClipSafetensors *
-safetensors_new (const char *path)
+static ClipTensorFile *
+parse_file (ClipTensorFile *file, GError **error)
 {
-  ClipSafetensors *file = g_new0 (ClipSafetensors, 1);
-  file->name = g_filename_display_basename (path);
-  file->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  return file;
+  if (parse_bytes (file, error))
+    return file;
+  g_prefix_error (error, "%s: ", clip_tensor_file_get_name (file));
+  clip_tensor_file_free (file);
+  return NULL;
 }
 
-ClipSafetensors *
+ClipTensorFile *
 clip_safetensors_parse (const guint8 *data, gsize length, const char *name, GError **error)
 {
-  g_autoptr (ClipSafetensors) file = safetensors_new (name);
-  if (parse_bytes (file, data, length, error))
-    return g_steal_pointer (&file);
-  g_prefix_error (error, "%s: ", file->name);
-  return NULL;
+  return parse_file (clip_tensor_file_new (data, length, name), error);
 }
 
-/* O_NONBLOCK: a named pipe must give an error, not wait for a writer */
-static gboolean
-map_file (ClipSafetensors *file, const char *path, GError **error)
-{
-  struct stat info = { 0 };
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 || fstat (fd, &info) != 0) {
-    int code = errno;
-    if (fd >= 0)
-      close (fd);
-    return fail (error, "cannot be read: %s", g_strerror (code));
-  }
-  gboolean usable
-      = S_ISREG (info.st_mode) && info.st_size > 0 && (guint64)info.st_size <= G_MAXSIZE;
-  void *map = usable ? mmap (NULL, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-  int code = errno;
-  close (fd);
-  if (!usable)
-    return fail (
-        error, "is %s; download it again", S_ISREG (info.st_mode) ? "empty" : "not a file");
-  if (map == MAP_FAILED)
-    return fail (error, "cannot be mapped: %s", g_strerror (code));
-  file->map = map;
-  file->map_length = info.st_size;
-  madvise (map, file->map_length, MADV_SEQUENTIAL);
-  return TRUE;
-}
-
-ClipSafetensors *
+ClipTensorFile *
 clip_safetensors_open (const char *path, GError **error)
 {
-  g_autoptr (ClipSafetensors) file = safetensors_new (path);
-  if (map_file (file, path, error) && parse_bytes (file, file->map, file->map_length, error))
-    return g_steal_pointer (&file);
-  g_prefix_error (error, "%s: ", file->name);
-  return NULL;
-}
-
-void
-clip_safetensors_free (ClipSafetensors *file)
-{
-  if (!file)
-    return;
-  if (file->map)
-    munmap (file->map, file->map_length);
-  g_hash_table_unref (file->tensors);
-  g_free (file->name);
-  g_free (file);
-}
-
-const char *
-clip_safetensors_get_name (ClipSafetensors *file)
-{
-  return file->name;
-}
-
-const ClipTensor *
-clip_safetensors_lookup (ClipSafetensors *file, const char *tensor)
-{
-  return g_hash_table_lookup (file->tensors, tensor);
-}
-
-GList *
-clip_safetensors_get_names (ClipSafetensors *file)
-{
-  return g_hash_table_get_keys (file->tensors);
-}
-
-/* Pages are dropped whole; a neighbour's share of them is read from the file again */
-void
-clip_safetensors_drop (ClipSafetensors *file, const ClipTensor *tensor)
-{
-  if (!file->map || tensor->size == 0)
-    return;
-  gsize page = sysconf (_SC_PAGESIZE);
-  gsize begin = (tensor->data - (const guint8 *)file->map) / page * page;
-  gsize end = tensor->data + tensor->size - (const guint8 *)file->map;
-  madvise ((guint8 *)file->map + begin, end - begin, MADV_DONTNEED);
+  ClipTensorFile *file = clip_tensor_file_map (path, error);
+  return file ? parse_file (file, error) : NULL;
 }

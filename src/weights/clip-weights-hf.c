@@ -3,6 +3,7 @@
  * model.safetensors.index.json. */
 #include <string.h>
 
+#include "weights/clip-safetensors.h"
 #include "weights/clip-weights-private.h"
 
 #define MAX_INDEX (16u << 20)
@@ -11,7 +12,7 @@
 typedef struct {
   ClipWeights *weights;
   GHashTable
-      *shards;     /* file name -> ClipSafetensors of weights->files; NULL when there is one file */
+      *shards;     /* file name -> ClipTensorFile of weights->files; NULL when there is one file */
   JsonObject *map; /* stored tensor name -> file name */
 } Source;
 
@@ -75,7 +76,7 @@ clip_hf_stored_name (const char *canonical)
 }
 
 /* The file that holds a tensor; where the index does not know it, an error that says so */
-static ClipSafetensors *
+static ClipTensorFile *
 source_file (Source *source, const char *stored_name, GError **error)
 {
   if (!source->map)
@@ -96,7 +97,7 @@ take_tensor (
 {
   Source *source = user_data;
   g_autofree char *stored = clip_hf_stored_name (name);
-  ClipSafetensors *file = source_file (source, stored, error);
+  ClipTensorFile *file = source_file (source, stored, error);
   return file && clip_weights_add (source->weights, name, shape, n_dims, file, stored, error);
 }
 
@@ -108,12 +109,12 @@ check_no_layer_more (Source *source, const char *tower, guint layers, GError **e
   g_autofree char *stored = clip_hf_stored_name (canonical);
   gboolean found = FALSE;
   for (guint i = 0; i < source->weights->files->len; i++)
-    found |= clip_safetensors_lookup (source->weights->files->pdata[i], stored) != NULL;
+    found |= clip_tensor_file_lookup (source->weights->files->pdata[i], stored) != NULL;
   if (!found)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
       "%s: tensor %s exists, but config.json says %u layers; is this another model's config.json?",
-      clip_safetensors_get_name (source->weights->files->pdata[0]), stored, layers);
+      clip_tensor_file_get_name (source->weights->files->pdata[0]), stored, layers);
   return FALSE;
 }
 
@@ -123,7 +124,7 @@ take_all (Source *source, GError **error)
   ClipModelConfig *config = &source->weights->config;
   if (!clip_weights_foreach_tensor (config, take_tensor, source, error))
     return FALSE;
-  ClipSafetensors *file = source_file (source, "logit_scale", error);
+  ClipTensorFile *file = source_file (source, "logit_scale", error);
   return file && clip_weights_set_logit_scale (source->weights, file, "logit_scale", error)
          && check_no_layer_more (source, "vision", config->vision.layers, error)
          && check_no_layer_more (source, "text", config->text.layers, error);
@@ -150,7 +151,7 @@ open_shard (Source *source, const char *directory, const char *name, GError **er
     return FALSE;
   }
   g_autofree char *path = g_build_filename (directory, name, NULL);
-  ClipSafetensors *file = clip_safetensors_open (path, error);
+  ClipTensorFile *file = clip_safetensors_open (path, error);
   if (!file)
     return FALSE;
   g_ptr_array_add (source->weights->files, file);
@@ -225,7 +226,7 @@ clip_hf_open (ClipWeights *weights, const char *directory, GError **error)
     return FALSE;
   if (!g_file_test (single, G_FILE_TEST_EXISTS) && g_file_test (index, G_FILE_TEST_EXISTS))
     return open_index (weights, directory, index, error);
-  ClipSafetensors *file = clip_safetensors_open (single, error);
+  ClipTensorFile *file = clip_safetensors_open (single, error);
   if (!file)
     return FALSE;
   g_ptr_array_add (weights->files, file);

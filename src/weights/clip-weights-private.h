@@ -3,23 +3,34 @@
 #pragma once
 
 #include "weights/clip-json.h"
-#include "weights/clip-safetensors.h"
+#include "weights/clip-tensor-file.h"
 #include "weights/clip-weights.h"
 
 G_BEGIN_DECLS
 
 struct _ClipWeights {
   ClipModelConfig config;
-  GPtrArray *files;    /* ClipSafetensors, kept open */
+  GPtrArray *files;    /* ClipTensorFile, kept open */
   GHashTable *tensors; /* canonical name -> ClipWeightsEntry */
   gsize bytes[CLIP_DTYPE_BF16 + 1];
 };
 
+/** ClipTensorView: where a canonical tensor lies in a stored one */
 typedef struct {
-  ClipSafetensors *file;
+  ClipTensorFile *file;
+  const char *stored_name;
+  guint part, parts;   /* rows of the @part th of @parts equal parts; parts 0: all rows */
+  gboolean transposed; /* stored [in,out] for the canonical [out,in] */
+} ClipTensorView;
+
+typedef struct {
+  ClipTensorFile *file;
   const ClipTensor *tensor;
   char *stored_name; /* for messages */
   ClipDtype dtype;
+  guint part;
+  gboolean transposed;
+  gsize count; /* elements of the canonical tensor */
 } ClipWeightsEntry;
 
 /**
@@ -33,11 +44,15 @@ gboolean clip_weights_foreach_tensor (
 
 /** clip_weights_add: takes a tensor under its canonical name after a check of shape and type */
 gboolean clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape,
-    guint n_dims, ClipSafetensors *file, const char *stored_name, GError **error);
+    guint n_dims, ClipTensorFile *file, const char *stored_name, GError **error);
+/** clip_weights_add_view: the same of a part or the transpose of a stored tensor. Dimensions of 1 are
+ * of no account: a stored [1,1,W] is a [W] */
+gboolean clip_weights_add_view (ClipWeights *weights, const char *name, const guint64 *shape,
+    guint n_dims, const ClipTensorView *view, GError **error);
 
 /** clip_weights_set_logit_scale: the exponential of the stored scalar, checked */
 gboolean clip_weights_set_logit_scale (
-    ClipWeights *weights, ClipSafetensors *file, const char *stored_name, GError **error);
+    ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error);
 
 /* Hugging Face directories: clip-weights-hf.c, clip-config-hf.c, clip-preprocess-hf.c */
 gboolean clip_hf_detect (const char *path);

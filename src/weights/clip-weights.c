@@ -2,6 +2,7 @@
 #include "weights/clip-weights.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "weights/clip-convert.h"
 #include "weights/clip-weights-private.h"
@@ -31,7 +32,7 @@ static ClipWeights *
 weights_new (void)
 {
   ClipWeights *weights = g_new0 (ClipWeights, 1);
-  weights->files = g_ptr_array_new_with_free_func ((GDestroyNotify)clip_safetensors_free);
+  weights->files = g_ptr_array_new_with_free_func ((GDestroyNotify)clip_tensor_file_free);
   weights->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, entry_free);
   return weights;
 }
@@ -136,82 +137,169 @@ find_dtype (const ClipTensor *tensor, ClipDtype *dtype)
 
 /* The tensor, after the checks that every needed one must pass */
 static const ClipTensor *
-need_tensor (ClipSafetensors *file, const char *stored_name, ClipDtype *dtype, GError **error)
+need_tensor (ClipTensorFile *file, const char *stored_name, ClipDtype *dtype, GError **error)
 {
-  const ClipTensor *tensor = clip_safetensors_lookup (file, stored_name);
+  const ClipTensor *tensor = clip_tensor_file_lookup (file, stored_name);
   if (!tensor)
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
         "%s: tensor %s is missing; is this another model's config.json, or no CLIP model?",
-        clip_safetensors_get_name (file), stored_name);
+        clip_tensor_file_get_name (file), stored_name);
   else if (!find_dtype (tensor, dtype))
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
         "%s: tensor %s has type %s, expected F32, F16 or BF16; save the model in one of these",
-        clip_safetensors_get_name (file), stored_name, tensor->dtype);
+        clip_tensor_file_get_name (file), stored_name, tensor->dtype);
   else
     return tensor;
   return NULL;
 }
 
-static gboolean
-check_shape (ClipSafetensors *file, const char *stored_name, const ClipTensor *tensor,
-    const guint64 *shape, guint n_dims, GError **error)
+/* The shape without its dimensions of 1 */
+static guint
+squeeze (const guint64 *shape, guint n_dims, guint64 *squeezed)
 {
-  gboolean same = tensor->n_dims == n_dims;
-  for (guint i = 0; same && i < n_dims; i++)
-    same = tensor->shape[i] == shape[i];
-  if (same)
+  guint n = 0;
+  for (guint i = 0; i < n_dims; i++)
+    if (shape[i] != 1)
+      squeezed[n++] = shape[i];
+  return n;
+}
+
+static gboolean
+same_shape (const ClipTensor *tensor, const guint64 *shape, guint n_dims)
+{
+  guint64 a[CLIP_TENSOR_MAX_DIMS], b[CLIP_TENSOR_MAX_DIMS];
+  guint n = squeeze (tensor->shape, tensor->n_dims, a);
+  return n == squeeze (shape, n_dims, b) && memcmp (a, b, n * sizeof *a) == 0;
+}
+
+static gboolean
+check_shape (const ClipTensorView *view, const ClipTensor *tensor, const guint64 *shape,
+    guint n_dims, GError **error)
+{
+  if (same_shape (tensor, shape, n_dims))
     return TRUE;
   g_autofree char *found = clip_tensor_shape_string (tensor->shape, tensor->n_dims);
   g_autofree char *expected = clip_tensor_shape_string (shape, n_dims);
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "%s: tensor %s is %s, expected %s; is this another model's config.json?",
-      clip_safetensors_get_name (file), stored_name, found, expected);
+      "%s: tensor %s is %s, expected %s; is this another model's configuration?",
+      clip_tensor_file_get_name (view->file), view->stored_name, found, expected);
   return FALSE;
 }
 
 gboolean
-clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims,
-    ClipSafetensors *file, const char *stored_name, GError **error)
+clip_weights_add_view (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims,
+    const ClipTensorView *view, GError **error)
 {
   ClipDtype dtype = CLIP_DTYPE_F32;
-  const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
-  if (!tensor || !check_shape (file, stored_name, tensor, shape, n_dims, error))
+  guint64 stored[CLIP_TENSOR_MAX_DIMS];
+  const ClipTensor *tensor = need_tensor (view->file, view->stored_name, &dtype, error);
+  if (!tensor)
+    return FALSE;
+  for (guint i = 0; i < n_dims; i++)
+    stored[i] = shape[view->transposed ? n_dims - 1 - i : i];
+  stored[0] *= MAX (view->parts, 1);
+  if (!check_shape (view, tensor, stored, n_dims, error))
     return FALSE;
   ClipWeightsEntry *entry = g_new0 (ClipWeightsEntry, 1);
-  *entry = (ClipWeightsEntry){ file, tensor, g_strdup (stored_name), dtype };
+  *entry = (ClipWeightsEntry){ view->file, tensor, g_strdup (view->stored_name), dtype, view->part,
+    view->transposed, tensor->count / MAX (view->parts, 1) };
   g_hash_table_insert (weights->tensors, g_strdup (name), entry);
-  weights->bytes[dtype] += tensor->size;
+  weights->bytes[dtype] += tensor->size / MAX (view->parts, 1);
   return TRUE;
 }
 
+gboolean
+clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, guint n_dims,
+    ClipTensorFile *file, const char *stored_name, GError **error)
+{
+  const ClipTensorView view = { file, stored_name, 0, 0, FALSE };
+  return clip_weights_add_view (weights, name, shape, n_dims, &view, error);
+}
+
+/* @count elements of the type from @src on */
 static void
-convert (const ClipTensor *tensor, ClipDtype dtype, float *dst)
+convert (ClipDtype dtype, const guint8 *src, float *dst, gsize count)
 {
   switch (dtype) {
   case CLIP_DTYPE_F32:
-    clip_convert_f32 (tensor->data, dst, tensor->count);
+    clip_convert_f32 (src, dst, count);
     break;
   case CLIP_DTYPE_F16:
-    clip_convert_f16 (tensor->data, dst, tensor->count);
+    clip_convert_f16 (src, dst, count);
     break;
   case CLIP_DTYPE_BF16:
-    clip_convert_bf16 (tensor->data, dst, tensor->count);
+    clip_convert_bf16 (src, dst, count);
     break;
   }
 }
 
+/* Bytes of @count elements */
+static gsize
+dtype_bytes (ClipDtype dtype, gsize count)
+{
+  return count * (dtype == CLIP_DTYPE_F32 ? 4 : 2);
+}
+
+/* All elements in C order, whatever the order in which they are stored */
+static void
+read_ordered (const ClipTensor *tensor, ClipDtype dtype, float *dst)
+{
+  guint64 index[CLIP_TENSOR_MAX_DIMS] = { 0 };
+  gsize at = 0;
+  if (!tensor->strided) {
+    convert (dtype, tensor->data, dst, tensor->count);
+    return;
+  }
+  for (gsize i = 0; i < tensor->count; i++) {
+    convert (dtype, tensor->data + dtype_bytes (dtype, at), dst + i, 1);
+    for (guint d = tensor->n_dims; d-- > 0;) {
+      at += tensor->strides[d];
+      if (++index[d] < tensor->shape[d])
+        break;
+      at -= tensor->strides[d] * tensor->shape[d];
+      index[d] = 0;
+    }
+  }
+}
+
+static void
+transpose (const float *src, float *dst, gsize rows, gsize columns)
+{
+  for (gsize r = 0; r < rows; r++)
+    for (gsize c = 0; c < columns; c++)
+      dst[c * rows + r] = src[r * columns + c];
+}
+
+static void
+read_entry (const ClipWeightsEntry *entry, float *dst)
+{
+  const ClipTensor *tensor = entry->tensor;
+  if (!tensor->strided && !entry->transposed) {
+    convert (entry->dtype, tensor->data + dtype_bytes (entry->dtype, entry->part * entry->count),
+        dst, entry->count);
+    return;
+  }
+  g_autofree float *ordered = g_new (float, tensor->count);
+  read_ordered (tensor, entry->dtype, ordered);
+  if (entry->transposed)
+    transpose (ordered, dst, tensor->shape[0], tensor->shape[1]);
+  else
+    memcpy (dst, ordered + entry->part * entry->count, entry->count * sizeof *dst);
+}
+
 gboolean
 clip_weights_set_logit_scale (
-    ClipWeights *weights, ClipSafetensors *file, const char *stored_name, GError **error)
+    ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error)
 {
   ClipDtype dtype = CLIP_DTYPE_F32;
   const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
   if (!tensor)
     return FALSE;
-  if (tensor->count != 1 || tensor->n_dims > 1)
-    return check_shape (file, stored_name, tensor, NULL, 0, error);
+  const ClipTensorView view = { file, stored_name, 0, 0, FALSE };
   float stored = 0;
-  convert (tensor, dtype, &stored);
+  if (!check_shape (&view, tensor, NULL, 0, error))
+    return FALSE;
+  convert (dtype, tensor->data, &stored, 1);
   weights->config.logit_scale = expf (stored);
   if (isfinite (stored) && weights->config.logit_scale > 0
       && weights->config.logit_scale <= MAX_LOGIT_SCALE)
@@ -219,7 +307,7 @@ clip_weights_set_logit_scale (
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
       "%s: %s is %g, whose exponential multiplies the cosines; expected at most ln(%g); the "
       "weights are damaged",
-      clip_safetensors_get_name (file), stored_name, stored, MAX_LOGIT_SCALE);
+      clip_tensor_file_get_name (file), stored_name, stored, MAX_LOGIT_SCALE);
   return FALSE;
 }
 
@@ -227,20 +315,20 @@ gboolean
 clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize count, GError **error)
 {
   const ClipWeightsEntry *entry = g_hash_table_lookup (weights->tensors, name);
-  if (!entry || entry->tensor->count != count) {
+  if (!entry || entry->count != count) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
         "tensor %s: asked for %" G_GSIZE_FORMAT " values, %s", name, count,
         entry ? "which is not its size" : "but there is no such tensor");
     return FALSE;
   }
-  convert (entry->tensor, entry->dtype, dst);
-  clip_safetensors_drop (entry->file, entry->tensor);
+  read_entry (entry, dst);
+  clip_tensor_file_drop (entry->file, entry->tensor);
   gsize bad = clip_find_not_finite (dst, count);
   if (bad == count)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
       "%s: tensor %s has a NaN or an infinity at element %" G_GSIZE_FORMAT
       "; the weights are damaged, download them again",
-      clip_safetensors_get_name (entry->file), entry->stored_name, bad);
+      clip_tensor_file_get_name (entry->file), entry->stored_name, bad);
   return FALSE;
 }

@@ -293,7 +293,7 @@ test_mismatch_message (void)
   g_assert_null (clip_weights_open (path, &error));
   g_assert_nonnull (strstr (error->message,
       "model.safetensors: tensor visual_projection.weight is [16,8], expected "
-      "[8,16]; is this another model's config.json?"));
+      "[8,16]; is this another model's configuration?"));
 }
 
 static void
