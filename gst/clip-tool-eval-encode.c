@@ -188,7 +188,7 @@ float *
 eval_prompts (ClipModel *model, ClipPromptSet *set, char **templates, gboolean progress, GError **error)
 {
   const ClipModelConfig *config = clip_model_get_config (model);
-  g_autoptr (ClipTokenizer) tokenizer = clip_tokenizer_new (config->directory, config->vocab_size, error);
+  g_autoptr (ClipTokenizer) tokenizer = clip_model_open_tokenizer (config, error);
   if (!tokenizer)
     return NULL;
   Prompts result = { NULL };

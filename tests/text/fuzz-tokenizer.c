@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libFuzzer entry: any bytes as one of the files of a tokenizer; the first byte chooses which.
- * Run: fuzz-tokenizer -max_total_time=60 CORPUS-DIRECTORY */
+ * Run: CLIP_TEST_DATA=tests/data fuzz-tokenizer -max_total_time=60 CORPUS-DIRECTORY tests/text/seeds */
 #include <glib/gstdio.h>
 
 #include "text/clip-tokenizer.h"
