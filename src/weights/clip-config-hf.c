@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* config.json of transformers' CLIPModel. Absent fields have the defaults of CLIPConfig. */
+/* config.json of transformers' CLIPModel. Absent fields have the defaults of CLIPConfig. SigLIP's part is in
+ * clip-config-siglip.c. */
 #include <string.h>
 
 #include "weights/clip-weights-private.h"
 
 #define MAX_CONFIG (4u << 20)
 
+/* @activation holds the default */
 static gboolean
 read_activation (JsonObject *json, ClipActivation *activation, GError **error)
 {
@@ -14,9 +16,11 @@ read_activation (JsonObject *json, ClipActivation *activation, GError **error)
     ClipActivation value;
   } known[] = { { "quick_gelu", CLIP_ACTIVATION_QUICK_GELU }, { "gelu", CLIP_ACTIVATION_GELU },
     { "gelu_new", CLIP_ACTIVATION_GELU_TANH }, { "gelu_pytorch_tanh", CLIP_ACTIVATION_GELU_TANH } };
-  const char *name = "quick_gelu";
+  const char *name = NULL;
   if (!clip_json_read_string (json, "hidden_act", &name, error))
     return FALSE;
+  if (!name)
+    return TRUE;
   for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
     if (g_str_equal (name, known[i].name)) {
       *activation = known[i].value;
@@ -27,11 +31,9 @@ read_activation (JsonObject *json, ClipActivation *activation, GError **error)
   return FALSE;
 }
 
-/* @tower holds the defaults */
-static gboolean
-read_tower (JsonObject *json, ClipTransformerConfig *tower, GError **error)
+gboolean
+clip_hf_read_tower (JsonObject *json, ClipTransformerConfig *tower, GError **error)
 {
-  tower->layernorm_eps = 1e-5f;
   if (!clip_json_read_uint (json, "hidden_size", 1, 16384, &tower->width, error)
       || !clip_json_read_uint (json, "num_hidden_layers", 1, 256, &tower->layers, error)
       || !clip_json_read_uint (json, "num_attention_heads", 1, 1024, &tower->heads, error)
@@ -53,10 +55,10 @@ read_vision (JsonObject *json, ClipModelConfig *config, GError **error)
 {
   guint channels = 3;
   config->vision
-      = (ClipTransformerConfig){ .width = 768, .layers = 12, .heads = 12, .mlp_width = 3072 };
+      = (ClipTransformerConfig){ 768, 12, 12, 3072, CLIP_ACTIVATION_QUICK_GELU, 1e-5f };
   config->image_size = 224;
   config->patch_size = 32;
-  if (!read_tower (json, &config->vision, error)
+  if (!clip_hf_read_tower (json, &config->vision, error)
       || !clip_json_read_uint (json, "image_size", 1, 4096, &config->image_size, error)
       || !clip_json_read_uint (json, "patch_size", 1, 4096, &config->patch_size, error)
       || !clip_json_read_uint (json, "num_channels", 3, 3, &channels, error))
@@ -87,10 +89,10 @@ static gboolean
 read_text (JsonObject *json, ClipModelConfig *config, GError **error)
 {
   config->text
-      = (ClipTransformerConfig){ .width = 512, .layers = 12, .heads = 8, .mlp_width = 2048 };
+      = (ClipTransformerConfig){ 512, 12, 8, 2048, CLIP_ACTIVATION_QUICK_GELU, 1e-5f };
   config->vocab_size = 49408;
   config->context_length = 77;
-  return read_tower (json, &config->text, error)
+  return clip_hf_read_tower (json, &config->text, error)
          && clip_json_read_uint (json, "vocab_size", 3, 10000000, &config->vocab_size, error)
          && clip_json_read_uint (
              json, "max_position_embeddings", 3, 4096, &config->context_length, error)
@@ -111,15 +113,21 @@ tower_object (JsonObject *root, const char *name, JsonObject *empty, GError **er
 }
 
 static gboolean
-check_model_type (JsonObject *root, GError **error)
+read_model_type (JsonObject *root, ClipFamily *family, GError **error)
 {
   const char *type = NULL;
   if (!clip_json_read_string (root, "model_type", &type, error))
     return FALSE;
-  if (g_strcmp0 (type, "clip") == 0)
+  *family = g_strcmp0 (type, "siglip") == 0 ? CLIP_FAMILY_SIGLIP : CLIP_FAMILY_CLIP;
+  if (*family == CLIP_FAMILY_SIGLIP || g_strcmp0 (type, "clip") == 0)
     return TRUE;
-  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "model_type is %.60s, expected clip",
-      type ? type : "absent");
+  if (g_strcmp0 (type, "siglip2") == 0)
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+        "model_type is siglip2, a NaFlex model, whose pictures have no fixed size; take a SigLIP 2 model of a "
+        "fixed size, e.g. siglip2-base-patch16-224");
+  else
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "model_type is %.60s, expected clip or siglip",
+        type ? type : "absent");
   return FALSE;
 }
 
@@ -127,12 +135,14 @@ gboolean
 clip_hf_config_from_json (ClipModelConfig *config, JsonObject *root, GError **error)
 {
   g_autoptr (JsonObject) empty = json_object_new ();
-  if (!check_model_type (root, error))
+  if (!read_model_type (root, &config->family, error))
     return FALSE;
   JsonObject *vision = tower_object (root, "vision_config", empty, error);
   JsonObject *text = vision ? tower_object (root, "text_config", empty, error) : NULL;
   if (!text)
     return FALSE;
+  if (config->family == CLIP_FAMILY_SIGLIP)
+    return clip_siglip_config_from_json (config, vision, text, error);
   config->embed_dim = 512;
   if (!clip_json_read_uint (root, "projection_dim", 1, 16384, &config->embed_dim, error))
     return FALSE;
@@ -154,10 +164,14 @@ model_name (const ClipModelConfig *config)
   static const struct {
     guint width, layers;
     const char *size;
-  } known[] = { { 768, 12, "b" }, { 1024, 24, "l" }, { 1280, 32, "h" }, { 1664, 48, "bigg" } };
+  } known[] = { { 768, 12, "b" }, { 1152, 27, "so400m" }, { 1024, 24, "l" }, { 1280, 32, "h" }, { 1664, 48, "bigg" } };
+  /* SigLIP 2 differs from SigLIP in weights and vocabulary (Gemma's), not in shape */
+  const char *family = config->family == CLIP_FAMILY_CLIP ? "clip-vit"
+                       : config->vocab_size == 256000     ? "siglip2"
+                                                          : "siglip";
   for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
     if (config->vision.width == known[i].width && config->vision.layers == known[i].layers) {
-      g_autofree char *name = g_strdup_printf ("clip-vit-%s-%u", known[i].size, config->patch_size);
+      g_autofree char *name = g_strdup_printf ("%s-%s-%u", family, known[i].size, config->patch_size);
       return config->image_size == 224 ? g_steal_pointer (&name)
                                        : g_strdup_printf ("%s-%u", name, config->image_size);
     }

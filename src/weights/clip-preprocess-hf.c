@@ -109,6 +109,13 @@ read_values (JsonObject *root, ClipPreprocessConfig *config, GError **error)
   return TRUE;
 }
 
+static gboolean
+read_all (ClipPreprocessConfig *config, JsonObject *root, GError **error)
+{
+  return read_size (root, config, error) && read_crop (root, config, error)
+         && read_filter (root, config, error) && read_values (root, config, error);
+}
+
 /* @config->size holds the model's image size */
 gboolean
 clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GError **error)
@@ -117,8 +124,28 @@ clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GE
     config->mean[i] = clip_mean[i];
     config->std[i] = clip_std[i];
   }
-  return read_size (root, config, error) && read_crop (root, config, error)
-         && read_filter (root, config, error) && read_values (root, config, error);
+  return read_all (config, root, error);
+}
+
+/* SiglipImageProcessor: to [-1, 1], and not keeping the aspect ratio */
+gboolean
+clip_siglip_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GError **error)
+{
+  for (guint i = 0; i < 3; i++)
+    config->mean[i] = config->std[i] = 0.5f;
+  if (!read_all (config, root, error))
+    return FALSE;
+  if (!clip_json_has (root, "size"))
+    config->mode = CLIP_RESIZE_SQUASH;
+  return TRUE;
+}
+
+static gboolean
+read_family (ClipModelConfig *config, JsonObject *root, GError **error)
+{
+  return (config->family == CLIP_FAMILY_SIGLIP ? clip_siglip_preprocess_from_json
+                                               : clip_hf_preprocess_from_json) (
+      &config->preprocess, root, error);
 }
 
 gboolean
@@ -129,11 +156,11 @@ clip_hf_read_preprocess (ClipModelConfig *config, const char *directory, GError 
   g_autoptr (JsonObject) empty = json_object_new ();
   config->preprocess.size = config->image_size;
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
-    return clip_hf_preprocess_from_json (&config->preprocess, empty, error);
+    return read_family (config, empty, error);
   root = clip_json_load (path, MAX_CONFIG, error);
   if (!root)
     return FALSE;
-  if (clip_hf_preprocess_from_json (&config->preprocess, json_node_get_object (root), error))
+  if (read_family (config, json_node_get_object (root), error))
     return TRUE;
   g_prefix_error (error, "preprocessor_config.json: ");
   return FALSE;

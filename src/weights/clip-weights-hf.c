@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* transformers' CLIPModel directories: model.safetensors, or shards named by
+/* transformers' CLIPModel and SiglipModel directories: model.safetensors, or shards named by
  * model.safetensors.index.json. */
 #include <string.h>
 
@@ -96,9 +96,13 @@ take_tensor (
     const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error)
 {
   Source *source = user_data;
-  g_autofree char *stored = clip_hf_stored_name (name);
-  ClipTensorFile *file = source_file (source, stored, error);
-  return file && clip_weights_add (source->weights, name, shape, n_dims, file, stored, error);
+  ClipTensorView view = { 0 };
+  g_autofree char *stored = source->weights->config.family == CLIP_FAMILY_SIGLIP
+                                ? clip_siglip_stored_name (name, &view)
+                                : clip_hf_stored_name (name);
+  view.stored_name = stored;
+  view.file = source_file (source, stored, error);
+  return view.file && clip_weights_add_view (source->weights, name, shape, n_dims, &view, error);
 }
 
 /* A config with too few layers would load and give wrong answers */
@@ -119,6 +123,15 @@ check_no_layer_more (Source *source, const char *tower, guint layers, GError **e
 }
 
 static gboolean
+take_logit_bias (Source *source, GError **error)
+{
+  if (source->weights->config.family != CLIP_FAMILY_SIGLIP)
+    return TRUE;
+  ClipTensorFile *file = source_file (source, "logit_bias", error);
+  return file && clip_weights_set_logit_bias (source->weights, file, "logit_bias", error);
+}
+
+static gboolean
 take_all (Source *source, GError **error)
 {
   ClipModelConfig *config = &source->weights->config;
@@ -126,6 +139,7 @@ take_all (Source *source, GError **error)
     return FALSE;
   ClipTensorFile *file = source_file (source, "logit_scale", error);
   return file && clip_weights_set_logit_scale (source->weights, file, "logit_scale", error)
+         && take_logit_bias (source, error)
          && check_no_layer_more (source, "vision", config->vision.layers, error)
          && check_no_layer_more (source, "text", config->text.layers, error);
 }

@@ -54,14 +54,26 @@ gboolean clip_weights_add_view (ClipWeights *weights, const char *name, const gu
 gboolean clip_weights_set_logit_scale (
     ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error);
 
+/** clip_weights_set_logit_bias: the stored scalar, checked */
+gboolean clip_weights_set_logit_bias (
+    ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error);
+
 /* Hugging Face directories: clip-weights-hf.c, clip-config-hf.c, clip-preprocess-hf.c */
 gboolean clip_hf_detect (const char *path);
 gboolean clip_hf_open (ClipWeights *weights, const char *path, GError **error);
 gboolean clip_hf_read_config (ClipModelConfig *config, const char *directory, GError **error);
 gboolean clip_hf_config_from_json (ClipModelConfig *config, JsonObject *root, GError **error);
+/** clip_hf_read_tower: @tower holds the defaults */
+gboolean clip_hf_read_tower (JsonObject *json, ClipTransformerConfig *tower, GError **error);
+gboolean clip_siglip_config_from_json (
+    ClipModelConfig *config, JsonObject *vision, JsonObject *text, GError **error);
 gboolean clip_hf_read_preprocess (ClipModelConfig *config, const char *directory, GError **error);
 gboolean clip_hf_preprocess_from_json (
     ClipPreprocessConfig *config, JsonObject *root, GError **error);
+gboolean clip_siglip_preprocess_from_json (
+    ClipPreprocessConfig *config, JsonObject *root, GError **error);
 char *clip_hf_stored_name (const char *canonical);
+/** clip_siglip_stored_name: sets also the part of @view, where the tensor is one */
+char *clip_siglip_stored_name (const char *canonical, ClipTensorView *view);
 
 G_END_DECLS

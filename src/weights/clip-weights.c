@@ -287,19 +287,40 @@ read_entry (const ClipWeightsEntry *entry, float *dst)
     memcpy (dst, ordered + entry->part * entry->count, entry->count * sizeof *dst);
 }
 
+static gboolean
+read_scalar (ClipTensorFile *file, const char *stored_name, float *value, GError **error)
+{
+  ClipDtype dtype = CLIP_DTYPE_F32;
+  const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
+  const ClipTensorView view = { file, stored_name, 0, 0, FALSE };
+  if (!tensor || !check_shape (&view, tensor, NULL, 0, error))
+    return FALSE;
+  convert (dtype, tensor->data, value, 1);
+  return TRUE;
+}
+
+gboolean
+clip_weights_set_logit_bias (
+    ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error)
+{
+  float *bias = &weights->config.logit_bias;
+  if (!read_scalar (file, stored_name, bias, error))
+    return FALSE;
+  if (fabsf (*bias) <= MAX_LOGIT_SCALE)
+    return TRUE;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
+      "%s: %s is %g, which is added to the logits; expected at most %g; the weights are damaged",
+      clip_tensor_file_get_name (file), stored_name, *bias, MAX_LOGIT_SCALE);
+  return FALSE;
+}
+
 gboolean
 clip_weights_set_logit_scale (
     ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error)
 {
-  ClipDtype dtype = CLIP_DTYPE_F32;
-  const ClipTensor *tensor = need_tensor (file, stored_name, &dtype, error);
-  if (!tensor)
-    return FALSE;
-  const ClipTensorView view = { file, stored_name, 0, 0, FALSE };
   float stored = 0;
-  if (!check_shape (&view, tensor, NULL, 0, error))
+  if (!read_scalar (file, stored_name, &stored, error))
     return FALSE;
-  convert (dtype, tensor->data, &stored, 1);
   weights->config.logit_scale = expf (stored);
   if (isfinite (stored) && weights->config.logit_scale > 0
       && weights->config.logit_scale <= MAX_LOGIT_SCALE)

@@ -71,7 +71,7 @@ parity_encode_golden_texts (ClipModel *model, RefFile *golden)
 }
 
 static void
-check_logits (RefFile *golden, const float *images, gsize n, const float *texts, gsize p, gsize d, float scale)
+check_logits (RefFile *golden, const float *images, gsize n, const float *texts, gsize p, gsize d, float scale, float bias)
 {
   gsize rows, cols;
   const float *want = ref_f32 (golden, "logits_per_image", &rows, &cols);
@@ -81,7 +81,7 @@ check_logits (RefFile *golden, const float *images, gsize n, const float *texts,
     double sum = 0.0;
     for (gsize k = 0; k < d; k++)
       sum += (double) images[i / p * d + k] * texts[i % p * d + k];
-    worst = fmax (worst, fabs (scale * sum - want[i]));
+    worst = fmax (worst, fabs (scale * sum + bias - want[i]));
   }
   g_test_message ("logits: largest difference %.2e", worst);
   g_assert_cmpfloat (worst, <=, LOGIT_TOLERANCE);
@@ -101,5 +101,5 @@ parity_check_outputs (ClipModel *model, RefFile *golden, const float *images, co
   g_test_message ("texts: largest difference %.2e, smallest cosine %.8f", text.embedding, text.cosine);
   g_assert_true (parity_holds (image));
   g_assert_true (parity_holds (text));
-  check_logits (golden, images, n, texts, p, d, config->logit_scale);
+  check_logits (golden, images, n, texts, p, d, config->logit_scale, config->logit_bias);
 }

@@ -74,10 +74,47 @@ test_config_defaults (void)
 }
 
 static void
+check_siglip_tower (const ClipTransformerConfig *tower, guint width, guint layers)
+{
+  g_assert_cmpuint (tower->width, ==, width);
+  g_assert_cmpuint (tower->layers, ==, layers);
+  g_assert_cmpint (tower->activation, ==, CLIP_ACTIVATION_GELU_TANH);
+  g_assert_cmpfloat (tower->layernorm_eps, ==, 1e-6f);
+}
+
+/* the published files hold little more than what differs from the defaults */
+static void
+test_config_siglip (void)
+{
+  ClipModelConfig config = { 0 };
+  g_assert_true (accepts_config ("{\"model_type\":\"siglip\"}", &config));
+  g_assert_cmpint (config.family, ==, CLIP_FAMILY_SIGLIP);
+  check_siglip_tower (&config.vision, 768, 12);
+  check_siglip_tower (&config.text, 768, 12);
+  g_assert_cmpuint (config.patch_size, ==, 16);
+  g_assert_cmpuint (config.embed_dim, ==, 768);
+  g_assert_cmpuint (config.vocab_size, ==, 32000);
+  g_assert_cmpuint (config.context_length, ==, 64);
+  g_assert_true (accepts_config (
+      "{\"model_type\":\"siglip\",\"text_config\":{\"hidden_size\":1152,\"intermediate_size\":4304,"
+      "\"num_hidden_layers\":27,\"num_attention_heads\":16,\"eos_token_id\":49407},\"vision_config\":"
+      "{\"hidden_size\":1152,\"image_size\":384,\"intermediate_size\":4304,\"num_attention_heads\":16,"
+      "\"num_hidden_layers\":27,\"patch_size\":14}}",
+      &config));
+  check_siglip_tower (&config.vision, 1152, 27);
+  g_assert_cmpuint (config.image_size / config.patch_size, ==, 27);
+  g_assert_cmpuint (config.embed_dim, ==, 1152);
+}
+
+static void
 test_config_bad (void)
 {
-  static const char *const bad[] = { "{}", "[]", "", "{\"model_type\":\"siglip\"}",
-    "{\"model_type\":7}", "{\"model_type\":\"clip\",\"projection_dim\":0}",
+  static const char *const bad[] = { "{}", "[]", "", "{\"model_type\":\"siglip2\"}",
+    "{\"model_type\":\"blip\"}", "{\"model_type\":7}",
+    "{\"model_type\":\"siglip\",\"vision_config\":{\"vision_use_head\":false}}",
+    "{\"model_type\":\"siglip\",\"vision_config\":{\"patch_size\":225}}",
+    "{\"model_type\":\"siglip\",\"text_config\":{\"projection_size\":512}}",
+    "{\"model_type\":\"siglip\",\"text_config\":{\"hidden_act\":\"relu\"}}", "{\"model_type\":\"clip\",\"projection_dim\":0}",
     "{\"model_type\":\"clip\",\"projection_dim\":512.5}",
     "{\"model_type\":\"clip\",\"projection_dim\":99999999999999999999999}",
     "{\"model_type\":\"clip\",\"vision_config\":[]}",
@@ -131,11 +168,26 @@ test_preprocess (void)
       g_error ("accepted: %s", bad[i]);
 }
 
+static void
+test_preprocess_siglip (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonObject) empty = json_object_new ();
+  ClipPreprocessConfig config = { .size = 256 };
+  g_assert_true (clip_siglip_preprocess_from_json (&config, empty, &error));
+  g_assert_cmpint (config.mode, ==, CLIP_RESIZE_SQUASH);
+  g_assert_cmpint (config.filter, ==, CLIP_FILTER_BICUBIC);
+  g_assert_cmpfloat (config.mean[1], ==, 0.5f);
+  g_assert_cmpfloat (config.std[2], ==, 0.5f);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/weights/config-defaults", test_config_defaults);
+  g_test_add_func ("/weights/config-siglip", test_config_siglip);
+  g_test_add_func ("/weights/preprocess-siglip", test_preprocess_siglip);
   g_test_add_func ("/weights/config-bad", test_config_bad);
   g_test_add_func ("/weights/preprocess", test_preprocess);
   return g_test_run ();
