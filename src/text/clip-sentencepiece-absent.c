@@ -16,12 +16,6 @@ clip_sentencepiece_free (ClipSentencePiece *pieces)
 {
 }
 
-guint
-clip_sentencepiece_get_size (ClipSentencePiece *pieces)
-{
-  return 0;
-}
-
 gint32
 clip_sentencepiece_find (ClipSentencePiece *pieces, const char *piece)
 {

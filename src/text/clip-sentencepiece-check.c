@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_SETTINGS (1 << 20) /* bytes of all that is neither a piece nor a normaliser */
+#define MAX_MAPS 2             /* of the normaliser and the denormaliser */
 #define MAX_PIECE 1024      /* bytes; real vocabularies stay below 128 */
 #define MAX_SYMBOLS 64      /* user-defined ones that begin alike: the library's array */
 #define MAX_UNITS (1 << 18) /* of the double array; the usual one has 50,000 */
@@ -46,6 +48,7 @@ static gboolean
 read_field (Span *in, Field *field)
 {
   guint64 length = 0;
+  field->bytes = (Span){ NULL, NULL };
   if (!read_varint (in, &field->tag))
     return FALSE;
   switch (field->tag & 7) {
@@ -161,13 +164,17 @@ check_charsmap (Span map, GError **error)
 }
 
 static gboolean
-check_normalizer (Span spec, GError **error)
+check_normalizer (Span spec, guint *maps, GError **error)
 {
   Field field;
   while (spec.p < spec.end) {
     if (!read_field (&spec, &field))
       return fail (error, "the normaliser's settings are cut or damaged");
-    if (field.tag == (2 << 3 | 2) && !check_charsmap (field.bytes, error))
+    if (field.tag != (2 << 3 | 2))
+      continue;
+    if (++*maps > MAX_MAPS)
+      return fail (error, "there are more than two normalisers");
+    if (!check_charsmap (field.bytes, error))
       return FALSE;
   }
   return TRUE;
@@ -223,27 +230,47 @@ check_symbols (GHashTable *symbols, GError **error)
   return TRUE;
 }
 
+typedef struct {
+  GHashTable *symbols; /* (element-type GBytes): user-defined pieces */
+  guint pieces, max_pieces, maps;
+  gsize settings;
+} Model;
+
+static gboolean
+check_field (Model *model, const Field *field, GError **error)
+{
+  switch (field->tag) {
+  case 1 << 3 | 2:
+    if (++model->pieces <= model->max_pieces)
+      return check_piece (field->bytes, model->symbols, error);
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_TOKENIZER,
+        "has more pieces than the model's %u tokens; is this another model's tokenizer?",
+        model->max_pieces);
+    return FALSE;
+  case 3 << 3 | 2:
+  case 5 << 3 | 2:
+    return check_normalizer (field->bytes, &model->maps, error);
+  default: /* small things, of which the library makes larger ones */
+    model->settings += (gsize) (field->bytes.end - field->bytes.p);
+    return model->settings <= MAX_SETTINGS || fail (error, "its settings have more than a megabyte");
+  }
+}
+
 gboolean
-clip_sentencepiece_check (const guint8 *data, gsize size, GError **error)
+clip_sentencepiece_check (const guint8 *data, gsize size, guint max_pieces, GError **error)
 {
   g_autoptr (GHashTable) symbols
       = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  Model model = { symbols, 0, max_pieces, 0, 0 };
   Span in = { data, data + size };
   Field field;
-  guint pieces = 0;
   while (in.p < in.end) {
     if (!read_field (&in, &field))
       return fail (error, "is cut, damaged or no SentencePiece model");
-    if (field.tag == (1 << 3 | 2)) {
-      pieces++;
-      if (!check_piece (field.bytes, symbols, error))
-        return FALSE;
-    } else if ((field.tag == (3 << 3 | 2) || field.tag == (5 << 3 | 2))
-               && !check_normalizer (field.bytes, error)) {
+    if (!check_field (&model, &field, error))
       return FALSE;
-    }
   }
-  if (pieces == 0)
+  if (model.pieces == 0)
     return fail (error, "is empty or no SentencePiece model");
   return check_symbols (symbols, error);
 }

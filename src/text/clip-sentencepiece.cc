@@ -51,12 +51,6 @@ clip_sentencepiece_free (ClipSentencePiece *pieces)
   delete pieces;
 }
 
-guint
-clip_sentencepiece_get_size (ClipSentencePiece *pieces)
-{
-  return static_cast<guint> (pieces->processor.GetPieceSize ());
-}
-
 gint32
 clip_sentencepiece_find (ClipSentencePiece *pieces, const char *piece)
 {

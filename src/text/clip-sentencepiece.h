@@ -17,8 +17,6 @@ typedef struct _ClipSentencePiece ClipSentencePiece;
  */
 ClipSentencePiece *clip_sentencepiece_new (const char *data, gsize size, GError **error);
 void clip_sentencepiece_free (ClipSentencePiece *pieces);
-/** clip_sentencepiece_get_size: pieces in the vocabulary */
-guint clip_sentencepiece_get_size (ClipSentencePiece *pieces);
 /** clip_sentencepiece_find: the id of the piece that is spelt so, -1 where there is none */
 gint32 clip_sentencepiece_find (ClipSentencePiece *pieces, const char *piece);
 /** clip_sentencepiece_encode: appends to @ids (gint32) the pieces of @text, valid UTF-8 */
@@ -27,11 +25,14 @@ gboolean clip_sentencepiece_encode (
 
 /**
  * clip_sentencepiece_check:
+ * @max_pieces: tokens of the model that it is for
  *
  * Looks for what the library believes unseen: the tables of its normaliser, which it follows
- * without a look at their bounds, and scores that are no numbers. Needs no library.
+ * without a look at their bounds, scores that are no numbers, and more of anything
+ * than a model has. Needs no library.
  */
-gboolean clip_sentencepiece_check (const guint8 *data, gsize size, GError **error);
+gboolean clip_sentencepiece_check (
+    const guint8 *data, gsize size, guint max_pieces, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipSentencePiece, clip_sentencepiece_free)
 

@@ -159,11 +159,35 @@ test_missing (void)
   read_file (path, &model, &size);
   copy_write (&copy, copy.of->model, model, size);
   if (tokenizer) {
-    expect_refusal (&copy, 100, "only 100 tokens");
+    expect_refusal (&copy, 100, "model's 100 tokens");
     copy_write (&copy, "tokenizer_config.json", config, sizeof config - 1);
     expect_refusal (&copy, VOCABULARY, "<nowhere>");
     copy_write (&copy, "tokenizer_config.json", "{", 1);
     expect_refusal (&copy, VOCABULARY, "tokenizer_config.json");
+  }
+  copy_clear (&copy);
+}
+
+/* millions of empty fields, of which the library would make objects */
+static void
+test_flood (void)
+{
+  static const struct {
+    char tag;
+    const char *word;
+  } floods[] = { { 0x0a, "more pieces" }, { 0x12, "no SentencePiece" }, { 0x22, "more than a megabyte" } };
+  const gsize size = 24 << 20;
+  Copy copy = copy_new (&cases[0]);
+  g_autofree char *data = g_malloc0 (size);
+  for (guint i = 0; i < G_N_ELEMENTS (floods); i++) {
+    for (gsize at = 0; at < size; at += 2)
+      data[at] = floods[i].tag;
+    if (floods[i].tag == 0x22) { /* one field of two million samples */
+      memcpy (data, "\x22\xfa\xff\xff\x0b", 5);
+      data[5] = 0;
+    }
+    copy_write (&copy, copy.of->model, data, size);
+    expect_refusal (&copy, VOCABULARY, floods[i].word);
   }
   copy_clear (&copy);
 }
@@ -236,7 +260,7 @@ check_table (guint32 root, guint32 a, guint32 leaf)
   g_byte_array_append (file, (const guint8 *) &bytes, 4);
   g_byte_array_append (file, (const guint8 *) units, sizeof units);
   g_byte_array_append (file, (const guint8 *) "b", 2);
-  const gboolean ok = clip_sentencepiece_check (file->data, file->len, NULL);
+  const gboolean ok = clip_sentencepiece_check (file->data, file->len, VOCABULARY, NULL);
   g_byte_array_unref (file);
   return ok;
 }
@@ -269,6 +293,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/pieces/spelt-end", test_spelt_end);
   g_test_add_func ("/pieces/missing", test_missing);
+  g_test_add_func ("/pieces/flood", test_flood);
   g_test_add_func ("/pieces/table", test_table);
   return g_test_run ();
 }
