@@ -29,6 +29,16 @@ print_tower (const char *name, const ClipTransformerConfig *tower)
 }
 
 static void
+print_scoring (const ClipModelConfig *config)
+{
+  if (config->family == CLIP_FAMILY_SIGLIP)
+    printf ("  %-12s sigmoid, logit scale %.6g, bias %.6g\n", "scoring", (double) config->logit_scale,
+        (double) config->logit_bias);
+  else
+    printf ("  %-12s softmax, logit scale %.6g\n", "scoring", (double) config->logit_scale);
+}
+
+static void
 print_people (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine, const char *problem,
     char **devices)
 {
@@ -40,8 +50,9 @@ print_people (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine
   print_tower ("image", &config->vision);
   print_tower ("text", &config->text);
   printf ("  %-12s %u tokens, context %u\n", "vocabulary", config->vocab_size, config->context_length);
-  printf ("  %-12s %u values, logit scale %.6g, stored as %s\n\nOpenCL devices\n", "embedding",
-      config->embed_dim, (double) config->logit_scale, dtype_name (dtype));
+  printf ("  %-12s %u values, stored as %s\n", "embedding", config->embed_dim, dtype_name (dtype));
+  print_scoring (config);
+  puts ("\nOpenCL devices");
   for (guint i = 0; devices[i]; i++)
     printf ("  %-3u %s\n", i, devices[i]);
   if (engine)
@@ -81,6 +92,9 @@ append_model (GString *out, const ClipModelConfig *config, ClipDtype dtype)
                                "\"context_length\":%u,\"logit_scale\":",
       config->image_size, config->patch_size, config->embed_dim, config->vocab_size, config->context_length);
   tool_json_float (out, config->logit_scale);
+  g_string_append (out, ",\"logit_bias\":");
+  tool_json_float (out, config->logit_bias);
+  append_string (out, "scoring", config->family == CLIP_FAMILY_SIGLIP ? "sigmoid" : "softmax");
   append_tower (out, "vision", &config->vision);
   append_tower (out, "text", &config->text);
   g_string_append_c (out, '}');
