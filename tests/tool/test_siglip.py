@@ -2,6 +2,7 @@
 """A SigLIP directory, whole: the reference's weights with a tokenizer of our own beside them."""
 import math
 import pathlib
+import struct
 import tempfile
 import unittest
 
@@ -73,6 +74,29 @@ class Siglip(unittest.TestCase):
         result = tool("tokenize", "--model", self.model, "a dog")
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"spiece.model", result.stderr)
+
+    def damage(self, old, new):
+        """the weights, with bytes of the header or of a value replaced by as many"""
+        path = self.model / "model.safetensors"
+        raw = path.read_bytes()
+        self.assertEqual(raw.count(old), 1)
+        path.unlink()
+        path.write_bytes(raw.replace(old, new))
+        result = tool("tokenize", "--model", self.model, "a dog")
+        self.assertEqual(result.returncode, 1)
+        return result.stderr.decode()
+
+    def test_damaged(self):
+        golden, _ = safetensors(SOURCE / "hf" / "model.safetensors")
+        bias = struct.pack("<f", golden["logit_bias"][1][0])
+        scale = struct.pack("<f", golden["logit_scale"][1][0])
+        for old, new, words in [(b'"logit_bias"', b'"logit_b1as"', "logit_bias is missing"),
+                                (b"head.attention.in_proj_bias", b"head.attention.in_proj_bi4s", "in_proj_bias is missing"),
+                                (b"[216,72]", b"[432,36]", "in_proj_weight"),
+                                (bias + scale, struct.pack("<f", float("nan")) + scale, "logit_bias is nan")]:
+            with self.subTest(words):
+                self.setUp()
+                self.assertIn(words, self.damage(old, new))
 
     def test_naflex(self):
         config = (self.model / "config.json").read_text()
