@@ -211,6 +211,17 @@ run_pass (const char *path, Choice *choice, EvalFrameFunc func, gpointer user_da
   return ok;
 }
 
+/* What a missing decoder would have to decode is in the type: GStreamer's message does not say it. */
+static void
+add_type (GError **error, const char *type)
+{
+  if (!error || !g_error_matches (*error, CLIP_ERROR, CLIP_ERROR_IMAGE))
+    return;
+  g_autofree char *message = g_strdup_printf ("%s (%s)", (*error)->message, type);
+  g_free ((*error)->message);
+  (*error)->message = g_steal_pointer (&message);
+}
+
 /* A container's duration may be wrong or absent, so frames are counted first. Decoding twice costs less than
  * encoding what is not wanted. */
 static gboolean
@@ -235,8 +246,12 @@ eval_read_frames (
   if (!type)
     return fail (error, path, "is neither a picture nor a video");
   /* animated GIF has frames as a video has */
-  if (!g_str_has_prefix (type, "image/") || g_str_equal (type, "image/gif"))
-    return read_video (path, frames, func, user_data, error);
+  if (!g_str_has_prefix (type, "image/") || g_str_equal (type, "image/gif")) {
+    const gboolean ok = read_video (path, frames, func, user_data, error);
+    if (!ok)
+      add_type (error, type);
+    return ok;
+  }
   g_autoptr (ToolImage) image = tool_image_read (path, error);
   return image && func (&image->frame, user_data, error);
 }
