@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gst-clip-1.0 eval against the goldens, against embed, and when it is killed or fed with what is no picture."""
 import csv
+import fcntl
 import json
 import os
 import pathlib
@@ -293,6 +294,10 @@ class Resume(Folder):
             self.results.write_bytes(content)
             self.refuse(1, "is no file of results", "--model", TINY, self.data, "--results", self.results, "--resume")
             self.assertEqual(self.results.read_bytes(), content)
+        self.results.write_bytes(b"")
+        with open(self.results, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.refuse(1, "another evaluation", "--model", TINY, self.data, "--results", self.results)
         os.mkfifo(self.top / "pipe")
         self.refuse(1, "not a regular file", "--model", TINY, self.data, "--results", self.top / "pipe")
 
