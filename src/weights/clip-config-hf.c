@@ -157,28 +157,6 @@ clip_hf_config_from_json (ClipModelConfig *config, JsonObject *root, GError **er
   return TRUE;
 }
 
-/* The published sizes have names that people know; any other model is called as its directory */
-static char *
-model_name (const ClipModelConfig *config)
-{
-  static const struct {
-    guint width, layers;
-    const char *size;
-  } known[] = { { 768, 12, "b" }, { 1152, 27, "so400m" }, { 1024, 24, "l" }, { 1280, 32, "h" }, { 1664, 48, "bigg" } };
-  /* SigLIP 2 differs from SigLIP in weights and vocabulary (Gemma's), not in shape */
-  const char *family = config->family == CLIP_FAMILY_CLIP ? "clip-vit"
-                       : config->vocab_size == 256000     ? "siglip2"
-                                                          : "siglip";
-  for (gsize i = 0; i < G_N_ELEMENTS (known); i++)
-    if (config->vision.width == known[i].width && config->vision.layers == known[i].layers) {
-      g_autofree char *name = g_strdup_printf ("%s-%s-%u", family, known[i].size, config->patch_size);
-      return config->image_size == 224 ? g_steal_pointer (&name)
-                                       : g_strdup_printf ("%s-%u", name, config->image_size);
-    }
-  g_autofree char *full = g_canonicalize_filename (config->directory, NULL);
-  return g_filename_display_basename (full);
-}
-
 gboolean
 clip_hf_read_config (ClipModelConfig *config, const char *directory, GError **error)
 {
@@ -191,6 +169,6 @@ clip_hf_read_config (ClipModelConfig *config, const char *directory, GError **er
     g_prefix_error (error, "config.json: ");
     return FALSE;
   }
-  config->name = model_name (config);
+  config->name = clip_weights_model_name (config, directory);
   return TRUE;
 }

@@ -116,14 +116,22 @@ read_all (ClipPreprocessConfig *config, JsonObject *root, GError **error)
          && read_filter (root, config, error) && read_values (root, config, error);
 }
 
-/* @config->size holds the model's image size */
-gboolean
-clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GError **error)
+void
+clip_preprocess_set_openai (ClipPreprocessConfig *config)
 {
+  config->mode = CLIP_RESIZE_SHORTEST;
+  config->filter = CLIP_FILTER_BICUBIC;
   for (guint i = 0; i < 3; i++) {
     config->mean[i] = clip_mean[i];
     config->std[i] = clip_std[i];
   }
+}
+
+/* @config->size holds the model's image size */
+gboolean
+clip_hf_preprocess_from_json (ClipPreprocessConfig *config, JsonObject *root, GError **error)
+{
+  clip_preprocess_set_openai (config);
   return read_all (config, root, error);
 }
 

@@ -58,6 +58,33 @@ gboolean clip_weights_set_logit_scale (
 gboolean clip_weights_set_logit_bias (
     ClipWeights *weights, ClipTensorFile *file, const char *stored_name, GError **error);
 
+/** clip_weights_model_name: (transfer full): a published size's name, else the last part of @path */
+char *clip_weights_model_name (const ClipModelConfig *config, const char *path);
+
+/** clip_preprocess_set_openai: openai/CLIP's preprocessing, but for the size */
+void clip_preprocess_set_openai (ClipPreprocessConfig *config);
+
+/* Tensors named as in openai/CLIP: clip-names-openai.c */
+
+/**
+ * clip_openai_view:
+ * @text_prefix: before the names of the text encoder's tensors, "" or "text."
+ * @view: (out caller-allocates): part and transposed are set
+ *
+ * Returns: (transfer full) (nullable): the stored tensor in which a canonical one lies
+ */
+char *clip_openai_view (const char *canonical, const char *text_prefix, ClipTensorView *view);
+/** clip_openai_take_tensors: all tensors that the configuration asks for, logit_scale as well */
+gboolean clip_openai_take_tensors (
+    ClipWeights *weights, ClipTensorFile *file, const char *text_prefix, GError **error);
+
+/* OpenCLIP directories: clip-weights-openclip.c, clip-config-openclip.c */
+gboolean clip_openclip_detect (const char *path);
+gboolean clip_openclip_open (ClipWeights *weights, const char *path, GError **error);
+/** clip_openclip_config_from_json: @text_prefix: (out): as clip_openai_view() takes it */
+gboolean clip_openclip_config_from_json (
+    ClipModelConfig *config, const char **text_prefix, JsonObject *root, GError **error);
+
 /* Hugging Face directories: clip-weights-hf.c, clip-config-hf.c, clip-preprocess-hf.c */
 gboolean clip_hf_detect (const char *path);
 gboolean clip_hf_open (ClipWeights *weights, const char *path, GError **error);

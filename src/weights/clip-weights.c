@@ -17,6 +17,7 @@ static const struct {
   gboolean (*detect) (const char *path);
   gboolean (*open) (ClipWeights *weights, const char *path, GError **error);
 } formats[] = {
+  { "OpenCLIP directory", clip_openclip_detect, clip_openclip_open },
   { "Hugging Face CLIPModel directory", clip_hf_detect, clip_hf_open },
 };
 
@@ -67,7 +68,8 @@ static void
 set_unknown (GError **error, const char *path)
 {
   const char *want
-      = "a directory with config.json and model.safetensors (a Hugging Face CLIPModel)";
+      = "a directory with config.json and model.safetensors (Hugging Face), or with "
+        "open_clip_config.json and open_clip_model.safetensors (OpenCLIP)";
   if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: no such file or directory; expected %s",
         path, want);

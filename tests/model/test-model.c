@@ -14,11 +14,15 @@ static const Case cases[] = {
   { "models/vit-quickgelu/hf-fp16", "models/vit-quickgelu/expected-fp16.safetensors" },
   { "models/vit-quickgelu/hf-bf16", "models/vit-quickgelu/expected-bf16.safetensors" },
   { "models/vit-full-vocab/hf-fp16", "models/vit-full-vocab/expected-fp16.safetensors" },
+  { "models/vit-quickgelu/openclip", "models/vit-quickgelu/expected-fp32.safetensors" },
+  { "models/openclip-gelu/openclip", "models/openclip-gelu/expected.safetensors" },
+  { "models/openclip-widths/openclip", "models/openclip-widths/expected.safetensors" },
+  { "models/openclip-custom-text/openclip", "models/openclip-custom-text/expected.safetensors" },
   /* of the project's own data, so always there */
   { "data:vit-tiny", "data:vit-tiny/expected.safetensors" },
   { "data:vit-gelu-fp16", "data:vit-gelu-fp16/expected.safetensors" },
 };
-static const Case *const own = &cases[4];
+static const Case *const own = &cases[8];
 
 static ClipQueue *queue;
 
@@ -214,6 +218,9 @@ main (int argc, char **argv)
   }
   g_test_add_data_func ("/steps/vit-quickgelu", &cases[0], test_steps);
   g_test_add_data_func ("/steps/vit-full-vocab", &cases[3], test_steps);
+  g_test_add_data_func ("/steps/openclip-gelu", &cases[5], test_steps);
+  g_test_add_data_func ("/steps/openclip-widths", &cases[6], test_steps);
+  g_test_add_data_func ("/steps/openclip-custom-text", &cases[7], test_steps);
   g_test_add_data_func ("/steps/vit-tiny", &own[0], test_steps);
   g_test_add_data_func ("/steps/vit-gelu-fp16", &own[1], test_steps);
   g_test_add_func ("/swapped-rows-fail", test_swapped_rows_fail);
