@@ -3,6 +3,8 @@
 // P may be C, residual may be C: every work-item reads and writes its own element alone.
 // `activation` is a ClipActivation (src/gemm/clip-gemm.h).
 
+#define SUM_RELU 5 // comes after the residual
+
 static float activate (const float x, const int activation)
 {
   switch (activation) {
@@ -21,5 +23,6 @@ __kernel void epilogue (__global const float *p, const ulong p_offset, const uin
   const size_t column = get_global_id (0), row = get_global_id (1);
   const size_t at = c_offset + row * ldc + column;
   const float x = activate (p[p_offset + row * ldp + column] + bias[column], activation);
-  c[at] = add ? x + residual[at] : x;
+  const float sum = add ? x + residual[at] : x;
+  c[at] = activation == SUM_RELU && sum < 0.0f ? 0.0f : sum;
 }

@@ -152,17 +152,26 @@ static vec activate (const vec x, const int activation)
   }
 }
 
-static void store (const vec value, const uint valid, const int add, __global const float *residual,
-    __global float *out)
+static vec rectify (const vec x)
+{
+  return select (x, (vec) 0.0f, x < 0.0f);
+}
+
+// relu: after the residual is added
+static void store (const vec value, const uint valid, const int add, const int relu,
+    __global const float *residual, __global float *out)
 {
   if (valid >= VW) {
-    VSTORE (add ? value + VLOAD (0, residual) : value, 0, out);
+    const vec x = add ? value + VLOAD (0, residual) : value;
+    VSTORE (relu ? rectify (x) : x, 0, out);
     return;
   }
   float part[VW];
   VSTORE (value, 0, part);
-  for (uint i = 0; i < valid; i++)
-    out[i] = add ? part[i] + residual[i] : part[i];
+  for (uint i = 0; i < valid; i++) {
+    const float x = add ? part[i] + residual[i] : part[i];
+    out[i] = relu && x < 0.0f ? 0.0f : x;
+  }
 }
 
 // Work-items: [tile of the chunk, panel, chunk], in this order in a CPU's queue: the tiles of a panel
@@ -191,7 +200,7 @@ __kernel void gemm_panel (const uint n, const uint k, const uint tiles, const ui
     const ulong at = c_offset + (ulong) (row + r) * ldc + column;
     for (uint h = 0; h < 2 && column + h * VW < n; h++) {
       const vec x = activate (sum[2 * r + h] + bias[2 * panel + h], activation);
-      store (x, n - column - h * VW, add, residual + at + h * VW, c + at + h * VW);
+      store (x, n - column - h * VW, add, activation == 5, residual + at + h * VW, c + at + h * VW);
     }
   }
 }
@@ -235,22 +244,19 @@ static void transpose (vec *x)
 // Vectors that a row of up to MAX_ROWS values takes
 #define BLOCKS ((MAX_ROWS + VW - 1) / VW)
 
-// a[tile][k][row] = A[row][k]. A store is a whole vector: what it writes beyond the tile's rows, the
-// store of the next k makes good, and the last one meets the gap after the tile.
-__attribute__ ((reqd_work_group_size (1, 1, 1)))
-__kernel void gemm_pack_a (const uint k, const uint height, const uint higher,
-    __global const float *source, const ulong offset, const uint lda, __global float *a)
+// a[k][row] = from[row][k] for a tile's rows, zeros for those whose bit in `inside` is not set. A store is a
+// whole vector: what it writes beyond the tile's rows, the store of the next k makes good, and the last one
+// meets the gap after the tile.
+static void pack_rows (const uint k, const uint rows, __global const float *const *from,
+    const uint inside, __global float *a)
 {
-  const uint tile = get_global_id (0);
-  const uint row = tile * height + min (tile, higher);
-  const uint rows = height + (tile < higher);
   vec block[BLOCKS][VW];
-  source += offset + (ulong) row * lda;
-  a += (ulong) row * k + (ulong) tile * VW;
   uint i = 0;
   for (; i + VW <= k; i += VW) {
-    _Pragma ("unroll") for (uint r = 0; r < BLOCKS * VW; r++)
-      block[r / VW][r % VW] = r < rows ? VLOAD (0, source + (ulong) r * lda + i) : (vec) 0.0f;
+    _Pragma ("unroll") for (uint r = 0; r < BLOCKS * VW; r++) {
+      const vec x = VLOAD (0, from[r] + i);
+      block[r / VW][r % VW] = inside >> r & 1 ? x : (vec) 0.0f;
+    }
     _Pragma ("unroll") for (uint b = 0; b < BLOCKS; b++)
       transpose (block[b]);
     _Pragma ("unroll") for (uint j = 0; j < VW; j++) {
@@ -260,5 +266,84 @@ __kernel void gemm_pack_a (const uint k, const uint height, const uint higher,
   }
   for (; i < k; i++)
     for (uint r = 0; r < rows; r++)
-      a[(ulong) i * rows + r] = source[(ulong) r * lda + i];
+      a[(ulong) i * rows + r] = inside >> r & 1 ? from[r][i] : 0.0f;
+}
+
+// The rows of A from `row` on: rows of the source as they are, or, in a 3x3 convolution over items of
+// [conv_height,conv_width] pixels, the nine surroundings of a pixel one after the other.
+static void pack_tile (const uint k, const uint rows, const uint row, __global const float *source,
+    const uint lda, const uint conv_height, const uint conv_width, __global float *a)
+{
+  __global const float *from[BLOCKS * VW];
+  if (conv_height == 0) {
+    for (uint r = 0; r < BLOCKS * VW; r++)
+      from[r] = source + (ulong) (row + (r < rows ? r : 0)) * lda;
+    pack_rows (k, rows, from, (1u << rows) - 1, a);
+    return;
+  }
+  for (int dy = -1; dy <= 1; dy++) {
+    for (int dx = -1; dx <= 1; dx++, a += (ulong) lda * rows) {
+      uint inside = 0, x = row % conv_width, y = row / conv_width % conv_height;
+      for (uint r = 0; r < BLOCKS * VW; r++) {
+        // x + dx is beyond the width when it wraps, too
+        const uint is_inside = r < rows && x + dx < conv_width && y + dy < conv_height;
+        inside |= is_inside << r;
+        from[r] = source
+                  + (long) (row + (r < rows ? r : 0) + (is_inside ? dy * (long) conv_width + dx : 0)) * lda;
+        if (++x == conv_width) {
+          x = 0;
+          y = y + 1 == conv_height ? 0 : y + 1;
+        }
+      }
+      pack_rows (lda, rows, from, inside, a);
+    }
+  }
+}
+
+__attribute__ ((reqd_work_group_size (1, 1, 1)))
+__kernel void gemm_pack_a (const uint k, const uint height, const uint higher,
+    __global const float *source, const ulong offset, const uint lda, const uint conv_height,
+    const uint conv_width, __global float *a)
+{
+  const uint tile = get_global_id (0);
+  const uint row = tile * height + min (tile, higher);
+  pack_tile (k, height + (tile < higher), row, source + offset, lda, conv_height, conv_width,
+      a + (ulong) row * k + (ulong) tile * VW);
+}
+
+// Both steps at once, for many rows and a small W. A work-item has per_item tiles and packs in_slice of them
+// at a time into its own slice of the scratch memory, which stays in the second-level cache as W does.
+// Activations that need constants would be slow here (see gemm_panel); ReLU needs none.
+__attribute__ ((reqd_work_group_size (1, 1, 1)))
+__kernel void gemm_slices (const uint n, const uint k, const uint tiles, const uint height,
+    const uint higher, const uint per_item, const uint in_slice, __global const float *source,
+    const ulong offset, const uint lda, const uint conv_height, const uint conv_width,
+    __global float *scratch, __global const vec *w, __global const vec *bias, const int relu,
+    const int add, __global const float *residual, __global float *c, const ulong c_offset,
+    const uint ldc)
+{
+  const ulong stride = (ulong) (height + 1) * k + VW;
+  const uint end = min (tiles, (uint) (get_global_id (0) + 1) * per_item);
+  __global float *const slice = scratch + get_global_id (0) * in_slice * stride;
+  vec sum[2 * MAX_ROWS];
+  for (uint first = get_global_id (0) * per_item; first < end; first += in_slice) {
+    const uint last = min (first + in_slice, end);
+    for (uint tile = first; tile < last; tile++)
+      pack_tile (k, height + (tile < higher), tile * height + min (tile, higher), source + offset, lda,
+          conv_height, conv_width, slice + (tile - first) * stride);
+    for (uint column = 0; column < n; column += 2 * VW) {
+      const ulong panel = column / (2 * VW);
+      __global const vec *const panel_w = w + panel * k * 2;
+      for (uint tile = first; tile < last; tile++) {
+        const uint rows = height + (tile < higher);
+        multiply (rows, k, slice + (tile - first) * stride, panel_w, (__global const char *) panel_w, 0, sum);
+        ulong at = c_offset + (ulong) (tile * height + min (tile, higher)) * ldc + column;
+        for (uint r = 0; r < rows; r++, at += ldc) {
+          for (uint h = 0; h < 2 && column + h * VW < n; h++)
+            store (sum[2 * r + h] + bias[2 * panel + h], n - column - h * VW, add, relu,
+                residual + at + h * VW, c + at + h * VW);
+        }
+      }
+    }
+  }
 }

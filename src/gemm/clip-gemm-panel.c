@@ -6,6 +6,11 @@
 
 /* A chunk of A rows together with a panel of W stays in the second-level cache. */
 #define CHUNK_BYTES (512 * 1024)
+/* When A is packed in slices: W and a slice of A stay in the second-level cache */
+#define SLICE_MIN_A (512 * 1024)
+#define SLICE_MAX_W (1024 * 1024)
+#define SLICE_BYTES (192 * 1024)
+#define ITEMS_PER_UNIT 4 /* so that a core that others use does not hold up all */
 
 typedef struct {
   guint width;    /* floats in a vector */
@@ -104,10 +109,12 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
   if (!kernel)
     return NULL;
   cl_uint k = linear->k, height = tiles->height, higher = tiles->higher, lda = call->lda;
+  cl_uint conv_height = call->height, conv_width = call->width;
   cl_ulong offset = call->a_offset;
   const gsize global[1] = { tiles->count }, local[1] = { 1 };
   if (!clip_kernel_set_args (kernel, error, CLIP_ARG (k), CLIP_ARG (height), CLIP_ARG (higher),
-          CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG_BUFFER (packed), CLIP_ARGS_END)
+          CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG (conv_height),
+          CLIP_ARG (conv_width), CLIP_ARG_BUFFER (packed), CLIP_ARGS_END)
       || !clip_queue_run (queue, kernel, 1, global, local, error))
     return NULL;
   return packed;
@@ -120,20 +127,59 @@ get_tiles_per_chunk (const Tiles *tiles, guint m, guint k)
   return (tiles->count - 1) / CLAMP (chunks, 1, tiles->count) + 1;
 }
 
+/* Many rows and a small W: then packing A as a whole would be a good part of the work */
+static gboolean
+is_for_slices (ClipLinear *linear, const ClipLinearCall *call)
+{
+  gboolean simple = call->activation == CLIP_ACTIVATION_NONE || call->activation == CLIP_ACTIVATION_SUM_RELU
+                    || (call->activation == CLIP_ACTIVATION_RELU && !call->residual);
+  return simple && (gsize) call->m * linear->k * sizeof (float) > SLICE_MIN_A
+         && (gsize) linear->n * linear->k * sizeof (float) <= SLICE_MAX_W;
+}
+
+static gboolean
+run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry,
+    const Tiles *tiles, GError **error)
+{
+  gsize tile_bytes = ((gsize) (tiles->height + 1) * linear->k + geometry->width) * sizeof (float);
+  guint want = clip_device_get_compute_units (clip_queue_get_device (queue)) * ITEMS_PER_UNIT;
+  cl_uint per_item = (tiles->count - 1) / want + 1, in_slice = CLAMP (SLICE_BYTES / tile_bytes, 1, per_item);
+  guint items = (tiles->count - 1) / per_item + 1;
+  ClipBuffer *scratch = clip_queue_get_scratch (queue, items * in_slice * tile_bytes, error);
+  cl_kernel kernel = scratch ? get_kernel (queue, geometry, "gemm_slices", error) : NULL;
+  if (!kernel)
+    return FALSE;
+  cl_uint n = linear->n, k = linear->k, count = tiles->count, height = tiles->height, higher = tiles->higher;
+  cl_uint lda = call->lda, ldc = call->ldc, conv_height = call->height, conv_width = call->width;
+  cl_ulong offset = call->a_offset, c_offset = call->c_offset;
+  cl_int relu = call->activation != CLIP_ACTIVATION_NONE, add = call->residual != NULL;
+  const gsize global[1] = { items }, local[1] = { 1 };
+  return clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (count), CLIP_ARG (height),
+             CLIP_ARG (higher), CLIP_ARG (per_item), CLIP_ARG (in_slice), CLIP_ARG_BUFFER (call->a),
+             CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG (conv_height), CLIP_ARG (conv_width),
+             CLIP_ARG_BUFFER (scratch), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
+             CLIP_ARG (relu), CLIP_ARG (add), CLIP_ARG_BUFFER (add ? call->residual : call->c),
+             CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 1, global, local, error);
+}
+
 static gboolean
 panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
 {
   Geometry geometry = get_geometry (clip_queue_get_device (queue));
   Tiles tiles = get_tiles (call->m, geometry.max_rows);
+  if (is_for_slices (linear, call))
+    return run_slices (linear, queue, call, &geometry, &tiles, error);
   /* a single row is its own packed form */
-  ClipBuffer *a = call->m == 1 ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
+  gboolean is_packed = call->m == 1 && call->height == 0;
+  ClipBuffer *a = is_packed ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
   cl_kernel kernel = a ? get_kernel (queue, &geometry, "gemm_panel", error) : NULL;
   if (!kernel)
     return FALSE;
   guint panels = get_panels (linear->n, &geometry);
   guint per_chunk = get_tiles_per_chunk (&tiles, call->m, linear->k);
   cl_uint n = linear->n, k = linear->k, count = tiles.count, height = tiles.height, higher = tiles.higher;
-  cl_ulong a_offset = call->m == 1 ? call->a_offset : 0, c_offset = call->c_offset;
+  cl_ulong a_offset = is_packed ? call->a_offset : 0, c_offset = call->c_offset;
   cl_int activation = call->activation, add = call->residual != NULL;
   cl_uint ldc = call->ldc;
   const gsize global[3] = { per_chunk, panels, (tiles.count - 1) / per_chunk + 1 }, local[3] = { 1, 1, 1 };

@@ -15,6 +15,7 @@ typedef struct {
   ClipBuffer *c;
   gsize c_offset;
   guint ldc;
+  guint height, width; /* 0; or a 3x3 convolution over items of that size, with lda channels */
 } ClipLinearCall;
 
 typedef struct {

@@ -68,6 +68,19 @@ clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, g
   g_return_val_if_fail (a != c && fits (a, a_offset, m, lda, linear->k), FALSE);
   g_return_val_if_fail (fits (c, c_offset, m, ldc, linear->n), FALSE);
   g_return_val_if_fail (!residual || fits (residual, c_offset, m, ldc, linear->n), FALSE);
-  const ClipLinearCall call = { m, a, a_offset, lda, activation, residual, c, c_offset, ldc };
+  const ClipLinearCall call = { m, a, a_offset, lda, activation, residual, c, c_offset, ldc, 0, 0 };
+  return linear->backend->run (linear, queue, &call, error);
+}
+
+gboolean
+clip_linear_run_conv3 (ClipLinear *linear, ClipQueue *queue, guint batch, guint height, guint width,
+    ClipBuffer *a, ClipActivation activation, ClipBuffer *c, GError **error)
+{
+  guint m = batch * height * width, channels = linear->k / 9;
+  if (m == 0)
+    return TRUE;
+  g_return_val_if_fail (a != c && linear->k == 9 * channels, FALSE);
+  g_return_val_if_fail (fits (a, 0, m, channels, channels) && fits (c, 0, m, linear->n, linear->n), FALSE);
+  const ClipLinearCall call = { m, a, 0, channels, activation, NULL, c, 0, linear->n, height, width };
   return linear->backend->run (linear, queue, &call, error);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* C[M,N] = act (A[M,K] * W[N,K]^T + bias[N]) + residual[M,N] with constant W. */
+/* C[M,N] = act (A[M,K] * W[N,K]^T + bias[N]) + residual[M,N] with constant W, and 3x3 convolutions as such
+ * a product. */
 #pragma once
 
 #include "device/clip-device.h"
@@ -12,6 +13,7 @@ typedef enum {
   CLIP_ACTIVATION_GELU,       /* exact, erf */
   CLIP_ACTIVATION_GELU_TANH,
   CLIP_ACTIVATION_RELU,
+  CLIP_ACTIVATION_SUM_RELU, /* max (x + residual, 0): the residual is added first */
 } ClipActivation;
 
 /**
@@ -48,6 +50,19 @@ const char *clip_linear_get_backend (ClipLinear *linear);
 gboolean clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a,
     gsize a_offset, guint lda, ClipActivation activation, ClipBuffer *residual, ClipBuffer *c,
     gsize c_offset, guint ldc, GError **error);
+
+/**
+ * clip_linear_run_conv3:
+ * @linear: its k is 9 channels, in the order (dy, dx, channel)
+ * @a: [batch,height,width,channels] float32
+ * @c: [batch*height*width, n] float32; not @a
+ *
+ * A 3x3 convolution of stride 1 with a border of zeros. The rows of A are gathered where they are
+ * used: nothing larger than clip_queue_get_scratch() already is for a product of that size, and on
+ * CPU devices much less. Enqueues; does not wait.
+ */
+gboolean clip_linear_run_conv3 (ClipLinear *linear, ClipQueue *queue, guint batch, guint height,
+    guint width, ClipBuffer *a, ClipActivation activation, ClipBuffer *c, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipLinear, clip_linear_free)
 

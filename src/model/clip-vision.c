@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clip-vision.h"
 
+#include "clip-resnet.h"
 #include "clip-siglip-head.h"
 #include "ops/clip-ops.h"
 
 struct _ClipVision {
+  ClipResnet *resnet; /* and nothing else, or NULL: */
   guint image_size, patch_size, patches, tokens, embed_dim, width;
   float eps;
   guint mlp_width;
@@ -57,8 +59,12 @@ ClipVision *
 clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error)
 {
   const ClipModelConfig *config = clip_weights_get_config (weights);
-  guint side = config->image_size / config->patch_size;
   g_autoptr (ClipVision) v = g_new0 (ClipVision, 1);
+  if (config->vision_kind == CLIP_VISION_RESNET) {
+    v->resnet = clip_resnet_load (queue, weights, error);
+    return v->resnet ? g_steal_pointer (&v) : NULL;
+  }
+  guint side = config->image_size / config->patch_size;
   v->image_size = config->image_size;
   v->patch_size = config->patch_size;
   v->patches = side * side;
@@ -73,6 +79,7 @@ clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error)
 void
 clip_vision_free (ClipVision *v)
 {
+  g_clear_pointer (&v->resnet, clip_resnet_free);
   g_clear_pointer (&v->patch_embed, clip_linear_free);
   g_clear_pointer (&v->class_embedding, clip_buffer_unref);
   g_clear_pointer (&v->positions, clip_buffer_unref);
@@ -87,7 +94,8 @@ clip_vision_free (ClipVision *v)
 const char *
 clip_vision_get_gemm_backend (ClipVision *v)
 {
-  return clip_transformer_get_gemm_backend (v->transformer);
+  return v->resnet ? clip_resnet_get_gemm_backend (v->resnet)
+                   : clip_transformer_get_gemm_backend (v->transformer);
 }
 
 static gboolean
@@ -150,6 +158,8 @@ gboolean
 clip_vision_run (ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, guint n,
     const ClipTrace *trace, ClipBuffer **out, GError **error)
 {
+  if (v->resnet)
+    return clip_resnet_run (v->resnet, q, s, pixels, n, trace, out, error);
   *out = NULL;
   return reserve (v, s, q, n, error) && embed (v, q, s, pixels, n, trace, error)
          && clip_transformer_run (v->transformer, q, s, n, v->tokens, FALSE, trace, error)

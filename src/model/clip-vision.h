@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The Vision Transformer image encoder (Dosovitskiy et al. 2020; openai/CLIP model.py VisionTransformer),
- * and SigLIP's, which has neither class token nor ln_pre and pools by attention. */
+ * and SigLIP's, which has neither class token nor ln_pre and pools by attention. A ModifiedResNet is handed
+ * on to clip-resnet.h. */
 #pragma once
 
 #include "clip-transformer.h"
@@ -16,7 +17,7 @@ const char *clip_vision_get_gemm_backend (ClipVision *vision);
 /**
  * clip_vision_run:
  * @pixels: [n,3,size,size]
- * @out: (out) (transfer none): buffer of @scratch with [n,embed_dim], not normalised
+ * @out: (out) (transfer none): [n,embed_dim], not normalised; valid until the next call
  */
 gboolean clip_vision_run (ClipVision *vision, ClipQueue *queue, ClipScratch *scratch,
     ClipBuffer *pixels, guint n, const ClipTrace *trace, ClipBuffer **out, GError **error);

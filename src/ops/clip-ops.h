@@ -50,6 +50,78 @@ gboolean clip_op_patches (ClipQueue *queue, ClipBuffer *pixels, guint batch, gui
     guint patch, ClipBuffer *y, GError **error);
 
 /**
+ * clip_op_im2col_pixels:
+ * @pixels: [items,3,size,size], from item @first on
+ * @y: [batch*side*side, 27], side = (size + 1) / 2: the 3x3 surroundings of every other pixel as rows in
+ *   the order (channel, dy, dx), zeros beyond the border
+ */
+gboolean clip_op_im2col_pixels (ClipQueue *queue, ClipBuffer *pixels, guint first, guint batch,
+    guint size, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_im2col:
+ * @x: [batch,height,width,channels]
+ * @y: [rows, 9*channels]: the 3x3 surroundings of the pixels @first .. @first + @rows, over all items,
+ *   in the order (dy, dx, channel), zeros beyond the border of an item
+ */
+gboolean clip_op_im2col (ClipQueue *queue, ClipBuffer *x, guint height, guint width, guint channels,
+    guint first, guint rows, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_avgpool:
+ * @x: [batch,height,width,channels]
+ * @y: [batch,height/2,width/2,channels]: means of 2x2; an odd last line or column is left out
+ */
+gboolean clip_op_avgpool (ClipQueue *queue, ClipBuffer *x, guint batch, guint height, guint width,
+    guint channels, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_mean_token:
+ * @x: [batch*n, width]
+ * @positions: [n+1, width]
+ * @y: [batch*(n+1), width]: the mean of an item's rows, then its rows, all with their positions added
+ */
+gboolean clip_op_mean_token (ClipQueue *queue, ClipBuffer *x, ClipBuffer *positions, guint batch,
+    guint n, guint width, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_head_keys:
+ * @q: [batch,width]: one query an item, heads side by side, head_dim = width / heads
+ * @weight: the keys' weight [width,inputs], packed by clip_op_head_keys_pack()
+ * @y: [batch,heads,inputs]: head_dim^-0.5 q_h W_h: what is to be multiplied with a token to give its score
+ *
+ * @inputs is a multiple of 16.
+ */
+gboolean clip_op_head_keys (ClipQueue *queue, ClipBuffer *q, ClipBuffer *weight, guint batch,
+    guint width, guint heads, guint inputs, ClipBuffer *y, GError **error);
+/** clip_op_head_keys_pack: @weight [width,inputs] to @packed of as many floats */
+void clip_op_head_keys_pack (
+    const float *weight, guint width, guint heads, guint inputs, float *packed);
+
+/**
+ * clip_op_head_scores:
+ * @u: [batch,heads,width]; @x: [batch,n,width]; @y: [batch,heads,n]: u x^T. @width is a multiple of 16
+ */
+gboolean clip_op_head_scores (ClipQueue *queue, ClipBuffer *u, ClipBuffer *x, guint batch,
+    guint heads, guint n, guint width, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_head_mix:
+ * @p: [batch,heads,n]; @x: [batch,n,width]; @y: [batch,heads,width]: p x. @width is a multiple of 16
+ */
+gboolean clip_op_head_mix (ClipQueue *queue, ClipBuffer *p, ClipBuffer *x, guint batch, guint heads,
+    guint n, guint width, ClipBuffer *y, GError **error);
+
+/**
+ * clip_op_head_values:
+ * @x: [batch,heads,inputs]
+ * @weight: [width,inputs] row-major; @bias: [width]
+ * @y: [batch,width]: head h's part is W_h x_h + bias_h. @inputs is a multiple of 16
+ */
+gboolean clip_op_head_values (ClipQueue *queue, ClipBuffer *x, ClipBuffer *weight, ClipBuffer *bias,
+    guint batch, guint width, guint heads, guint inputs, ClipBuffer *y, GError **error);
+
+/**
  * clip_op_embed_image:
  * @patches: [batch*n, width] projected patches
  * @class_embedding: (nullable): [width]; then tokens = n + 1, else n

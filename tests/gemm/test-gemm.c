@@ -35,6 +35,7 @@ naive_activation (double x, ClipActivation activation)
       return 0.5 * x * (1 + tanh (sqrt (2 / G_PI) * (x + 0.044715 * x * x * x)));
     case CLIP_ACTIVATION_RELU:
       return MAX (x, 0);
+    case CLIP_ACTIVATION_SUM_RELU: /* after the residual */
     default:
       return x;
   }
@@ -72,6 +73,8 @@ compare (const Case *t, const float *a, const float *w, const float *bias, const
       }
       double extra = t->residual == RESIDUAL_NONE ? 0 : before[at];
       double expected = naive_activation (sum, t->activation) + extra;
+      if (t->activation == CLIP_ACTIVATION_SUM_RELU)
+        expected = MAX (expected, 0);
       double bound = 1.2e-7 * (4 + sqrt (t->k)) * size * 1.2 + 3e-7 * (fabs (expected) + fabs (extra)) + 2e-7;
       if (!(fabs (c[at] - expected) <= bound))
         g_error ("m=%u n=%u k=%u activation %d residual %d input %d: [%u,%u] is %.9g, expected %.9g +- %.2g",
@@ -163,7 +166,7 @@ test_shapes (gconstpointer backend)
         t.input = i % 3;
         t.bias = i % 2;
         t.residual = i / 2 % 3;
-        t.activation = t.input == INPUT_EXTREME ? CLIP_ACTIVATION_NONE : i / 3 % 5;
+        t.activation = t.input == INPUT_EXTREME ? CLIP_ACTIVATION_NONE : i / 3 % 6;
         t.a_offset = i % 4 * 5, t.a_gap = i % 5 * 3, t.c_offset = i % 7, t.c_gap = i % 3 * 7;
         if (is_cheap (&t))
           run_case (backend, &t);
@@ -183,7 +186,7 @@ test_heights (gconstpointer backend)
 static void
 test_activations (gconstpointer backend)
 {
-  for (ClipActivation activation = CLIP_ACTIVATION_NONE; activation <= CLIP_ACTIVATION_RELU; activation++) {
+  for (ClipActivation activation = CLIP_ACTIVATION_NONE; activation <= CLIP_ACTIVATION_SUM_RELU; activation++) {
     for (Residual residual = RESIDUAL_NONE; residual <= RESIDUAL_SAME; residual++) {
       for (guint i = 0; i < 6; i++) {
         Case t = { .m = 15, .n = 100, .k = i < 3 ? 1 : 64, .input = i % 3, .bias = i % 2, .c_gap = i, .c_offset = 2 * i };
@@ -201,6 +204,21 @@ test_model_shapes (gconstpointer backend)
   run_case (backend, &(Case){ .m = 50, .n = 768, .k = 768, .bias = TRUE, .residual = RESIDUAL_SAME });
   run_case (backend, &(Case){ .m = 257, .n = 100, .k = 768, .activation = CLIP_ACTIVATION_QUICK_GELU, .bias = TRUE });
   run_case (backend, &(Case){ .m = 50, .n = 96, .k = 3072, .residual = RESIDUAL_OTHER });
+}
+
+/* Many rows and a small W, which the panels take in slices */
+static void
+test_many_rows (gconstpointer backend)
+{
+  static const guint rows[] = { 3136, 2049, 9000 };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    for (Residual residual = RESIDUAL_NONE; residual <= RESIDUAL_SAME; residual++) {
+      run_case (backend, &(Case){ .m = rows[i], .n = 40, .k = 64 + i, .bias = TRUE, .residual = residual,
+                             .activation = CLIP_ACTIVATION_SUM_RELU, .a_gap = i, .c_gap = 2 * i, .c_offset = i });
+      run_case (backend, &(Case){ .m = rows[i], .n = 33, .k = 65, .residual = residual, .a_offset = i });
+    }
+    run_case (backend, &(Case){ .m = rows[i], .n = 64, .k = 65, .activation = CLIP_ACTIVATION_RELU, .bias = TRUE });
+  }
 }
 
 /* A NaN or an infinity stays visible, in its own row only. */
@@ -368,6 +386,7 @@ main (int argc, char **argv)
   add ("activations", test_activations);
   add ("curves", test_curves);
   add ("model-shapes", test_model_shapes);
+  add ("many-rows", test_many_rows);
   add ("not-finite", test_not_finite);
   add ("zero-rows", test_zero_rows);
   g_test_add_func ("/gemm/forced", test_forced);

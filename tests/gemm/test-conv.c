@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* 3x3 convolutions of both backends of ClipLinear against the definition, summed in double. */
+#include "gemm/clip-gemm-private.h"
+
+#include <math.h>
+
+#define GUARD 64
+#define GUARD_VALUE 12345.0f
+
+typedef struct {
+  guint batch, height, width, channels, n;
+  ClipActivation activation;
+} Case;
+
+static ClipDevice *device;
+static ClipQueue *queue;
+
+static float *
+make_values (gsize count, guint32 seed)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  float *values = g_new (float, count);
+  for (gsize i = 0; i < count; i++)
+    values[i] = (float) g_rand_double_range (rand, -1, 1);
+  return values;
+}
+
+static ClipBuffer *
+upload (const float *values, gsize count)
+{
+  g_autoptr (GError) error = NULL;
+  ClipBuffer *buffer = clip_buffer_new (device, count * sizeof (float), &error);
+  g_assert_no_error (error);
+  clip_buffer_write (buffer, queue, 0, values, count * sizeof (float), &error);
+  g_assert_no_error (error);
+  return buffer;
+}
+
+/* a [batch,height,width,channels], w [n][dy][dx][channels] */
+static double
+naive (const Case *t, const float *a, const float *w, guint b, guint y, guint x, guint n)
+{
+  double sum = 0;
+  for (guint dy = 0; dy < 3; dy++) {
+    for (guint dx = 0; dx < 3; dx++) {
+      if (y + dy < 1 || y + dy > t->height || x + dx < 1 || x + dx > t->width)
+        continue;
+      const float *pixel = a + (((gsize) b * t->height + y + dy - 1) * t->width + x + dx - 1) * t->channels;
+      const float *weight = w + (((gsize) n * 3 + dy) * 3 + dx) * t->channels;
+      for (guint c = 0; c < t->channels; c++)
+        sum += (double) pixel[c] * weight[c];
+    }
+  }
+  return sum;
+}
+
+static void
+compare (const Case *t, const float *a, const float *w, const float *bias, const float *got)
+{
+  double bound = 3e-7 * (4 + sqrt (9.0 * t->channels)) * sqrt (t->channels + 1.0);
+  gsize i = 0;
+  for (guint b = 0; b < t->batch; b++)
+    for (guint y = 0; y < t->height; y++)
+      for (guint x = 0; x < t->width; x++)
+        for (guint n = 0; n < t->n; n++, i++) {
+          double want = naive (t, a, w, b, y, x, n) + bias[n];
+          if (t->activation == CLIP_ACTIVATION_RELU)
+            want = MAX (want, 0);
+          if (!(fabs (got[i] - want) <= bound))
+            g_error ("[%u,%u,%u,%u] n %u: item %u, pixel %u,%u, channel %u is %.9g, expected %.9g", t->batch,
+                t->height, t->width, t->channels, t->n, b, y, x, n, got[i], want);
+        }
+}
+
+static void
+run_case (const ClipLinearBackend *backend, const Case *t)
+{
+  g_autoptr (GError) error = NULL;
+  gsize pixels = (gsize) t->batch * t->height * t->width, count = pixels * t->n;
+  g_autofree float *a = make_values (pixels * t->channels, 1), *bias = make_values (t->n, 3);
+  g_autofree float *w = make_values ((gsize) t->n * 9 * t->channels, 2), *result = g_new (float, count + GUARD);
+  for (gsize i = 0; i < count + GUARD; i++)
+    result[i] = GUARD_VALUE;
+  g_autoptr (ClipBuffer) a_buffer = upload (a, pixels * t->channels), c = upload (result, count + GUARD);
+  g_autoptr (ClipLinear) linear
+      = clip_linear_new_with_backend (backend, queue, w, bias, t->n, 9 * t->channels, &error);
+  g_assert_no_error (error);
+  clip_linear_run_conv3 (linear, queue, t->batch, t->height, t->width, a_buffer, t->activation, c, &error);
+  g_assert_no_error (error);
+  clip_buffer_read (c, queue, 0, result, (count + GUARD) * sizeof (float), &error);
+  g_assert_no_error (error);
+  compare (t, a, w, bias, result);
+  for (gsize i = count; i < count + GUARD; i++)
+    g_assert_cmpfloat (result[i], ==, GUARD_VALUE);
+}
+
+static void
+test_small (gconstpointer backend)
+{
+  static const guint sides[][2] = { { 1, 1 }, { 1, 2 }, { 2, 1 }, { 3, 3 }, { 7, 7 }, { 5, 14 }, { 15, 3 } };
+  static const guint channels[] = { 1, 3, 8, 16, 17, 40 };
+  for (guint s = 0; s < G_N_ELEMENTS (sides); s++)
+    for (guint c = 0; c < G_N_ELEMENTS (channels); c++)
+      run_case (backend, &(Case){ 1 + s % 3, sides[s][0], sides[s][1], channels[c], 1 + 13 * c,
+                             s % 2 ? CLIP_ACTIVATION_RELU : CLIP_ACTIVATION_NONE });
+}
+
+/* Shapes as a ModifiedResNet has them, and such that the panels pack as a whole and in slices */
+static void
+test_model_shapes (gconstpointer backend)
+{
+  run_case (backend, &(Case){ 1, 56, 56, 32, 32, CLIP_ACTIVATION_RELU });
+  run_case (backend, &(Case){ 2, 28, 28, 40, 80, CLIP_ACTIVATION_RELU });
+  run_case (backend, &(Case){ 3, 14, 14, 64, 64, CLIP_ACTIVATION_NONE });
+  run_case (backend, &(Case){ 2, 7, 7, 128, 96, CLIP_ACTIVATION_RELU });
+  run_case (backend, &(Case){ 1, 9, 9, 180, 170, CLIP_ACTIVATION_RELU });
+}
+
+static void
+add (const char *name, GTestDataFunc test)
+{
+  const ClipLinearBackend *backends[] = { &clip_linear_panel, &clip_linear_clblast };
+  for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
+    g_autofree char *path = g_strdup_printf ("/conv/%s/%s", backends[i]->name, name);
+    g_test_add_data_func (path, backends[i], test);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_test_init (&argc, &argv, NULL);
+  device = clip_device_open (NULL, &error);
+  g_assert_no_error (error);
+  queue = clip_queue_new (device, &error);
+  g_assert_no_error (error);
+  add ("small", test_small);
+  add ("model-shapes", test_model_shapes);
+  int status = g_test_run ();
+  clip_queue_unref (queue);
+  clip_device_unref (device);
+  return status;
+}
