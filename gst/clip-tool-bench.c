@@ -10,10 +10,12 @@
 
 static int batch = 1;
 static double seconds = 5;
+static gboolean load;
 
 static const GOptionEntry entries[] = {
   { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Pictures in one call (default 1)", "N" },
   { "seconds", 's', 0, G_OPTION_ARG_DOUBLE, &seconds, "How long each part is measured (default 5)", "S" },
+  { "load", 'l', 0, G_OPTION_ARG_NONE, &load, "Measure time and memory of loading the model instead", NULL },
   G_OPTION_ENTRY_NULL,
 };
 
@@ -113,6 +115,8 @@ run (GError **error)
   g_autofree char *path = tool_find_model (error);
   g_autoptr (ClipDevice) device = path ? clip_device_open (tool_options.device, error) : NULL;
   g_autoptr (ClipQueue) queue = device ? clip_queue_new (device, error) : NULL;
+  if (queue && load)
+    return tool_bench_load (queue, path, error) ? 0 : TOOL_FAILED;
   g_autoptr (ClipModel) model = queue ? clip_model_load (queue, path, error) : NULL;
   if (!model)
     return TOOL_FAILED;

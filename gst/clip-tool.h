@@ -43,6 +43,8 @@ char *tool_find_model (GError **error);
 /* JSON: numbers in the "C" locale with the digits that give the float back. */
 void tool_json_string (GString *out, const char *text);
 void tool_json_float (GString *out, double value);
+/** tool_bench_load: measures and prints what loading the model at @path takes */
+gboolean tool_bench_load (ClipQueue *queue, const char *path, GError **error);
 
 /** ToolImage: a decoded picture; @frame points into @video */
 typedef struct {

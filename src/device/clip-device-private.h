@@ -10,7 +10,8 @@ struct _ClipDevice {
   char *name, *key;
   gboolean is_cpu;
   guint compute_units, vector_width;
-  GMutex lock; /* guards programs */
+  gsize allocated; /* bytes of living buffers; atomic */
+  GMutex lock;     /* guards programs */
   GHashTable *programs; /* "name\x1foptions" -> cl_program */
 };
 

@@ -305,3 +305,9 @@ clip_device_get_vector_width (ClipDevice *device)
 {
   return device->vector_width;
 }
+
+gsize
+clip_device_get_allocated (ClipDevice *device)
+{
+  return __atomic_load_n (&device->allocated, __ATOMIC_RELAXED);
+}

@@ -30,6 +30,8 @@ typedef struct _ClipDevice ClipDevice;
 ClipDevice *clip_device_open (const char *selector, GError **error);
 ClipDevice *clip_device_ref (ClipDevice *device);
 void clip_device_unref (ClipDevice *device);
+/** clip_device_get_allocated: bytes of all buffers of this context that live now */
+gsize clip_device_get_allocated (ClipDevice *device);
 
 /**
  * clip_device_list:

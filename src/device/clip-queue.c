@@ -174,6 +174,7 @@ clip_buffer_new (ClipDevice *device, gsize size, GError **error)
   buffer->device = clip_device_ref (device);
   buffer->mem = mem;
   buffer->size = size;
+  __atomic_add_fetch (&device->allocated, size, __ATOMIC_RELAXED);
   return buffer;
 }
 
@@ -190,6 +191,7 @@ clip_buffer_unref (ClipBuffer *buffer)
   if (!g_atomic_ref_count_dec (&buffer->refs))
     return;
   clReleaseMemObject (buffer->mem);
+  __atomic_sub_fetch (&buffer->device->allocated, buffer->size, __ATOMIC_RELAXED);
   clip_device_unref (buffer->device);
   g_free (buffer);
 }

@@ -118,6 +118,18 @@ class Parity(unittest.TestCase):
                 self.assertAlmostEqual(a["confidence"], b["confidence"], delta=1e-6)
 
 
+class Bench(unittest.TestCase):
+    def test_load(self):
+        load = tool_json("bench", "--load", "--json", "--model", MODEL)
+        parameters = sum(math.prod(shape) for shape, _ in safetensors(MODEL / "model.safetensors")[0].values())
+        # fp32 on the device, in panels whose width may pad each matrix
+        self.assertGreaterEqual(load["device_bytes"], 4 * (parameters - 1))
+        self.assertLess(load["device_bytes"], 8 * parameters + 65536)
+        self.assertGreater(load["resident_bytes"], load["device_bytes"])
+        self.assertGreater(load["cold_seconds"], 0)
+        self.assertGreater(load["warm_seconds"], 0)
+
+
 class Errors(unittest.TestCase):
     def refuse(self, status, word, *arguments, **changes):
         result = tool(*arguments, **changes)

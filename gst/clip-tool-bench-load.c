@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gst-clip-1.0 bench --load: how long a model takes from its files onto the device, and what memory it leaves. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clip-tool.h"
+#include "model/clip-model.h"
+
+#define ROUNDS 5
+
+typedef struct {
+  double cold, warm; /* seconds; the cold one reads the files from the disk */
+  gsize packed;      /* bytes of the model's buffers on the device */
+  gsize resident;    /* of the whole process with the model, as the kernel counts it */
+} Load;
+
+static gsize
+resident_bytes (void)
+{
+  g_autofree char *text = NULL;
+  unsigned long long pages = 0;
+  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL)
+      || sscanf (text, "%*u %llu", &pages) != 1)
+    return 0;
+  return (gsize) pages * (gsize) sysconf (_SC_PAGESIZE);
+}
+
+static void
+forget_file (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  posix_fadvise (fd, 0, 0, POSIX_FADV_DONTNEED);
+  close (fd);
+}
+
+/* The page cache gives up the model's files; a kernel that does not obey makes the cold time a warm one */
+static void
+forget_files (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+  if (!dir)
+    forget_file (path);
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *file = g_build_filename (path, name, NULL);
+    forget_file (file);
+  }
+}
+
+/* (transfer full) (nullable) */
+static ClipModel *
+load_once (ClipQueue *queue, const char *path, double *elapsed, GError **error)
+{
+  const gint64 start = g_get_monotonic_time ();
+  ClipModel *model = clip_model_load (queue, path, error);
+  if (model && !clip_queue_finish (queue, error))
+    g_clear_pointer (&model, clip_model_free);
+  *elapsed = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  return model;
+}
+
+static int
+compare_doubles (gconstpointer a, gconstpointer b)
+{
+  const double x = *(const double *) a, y = *(const double *) b;
+  return x < y ? -1 : x > y;
+}
+
+/* The first load is not timed: it builds kernels and may choose the matrix products. Memory is counted after it, before
+ * the allocator has anything of an earlier load to give */
+static gboolean
+measure (ClipQueue *queue, const char *path, Load *load, GError **error)
+{
+  double warm[ROUNDS], first;
+  ClipDevice *device = clip_queue_get_device (queue);
+  const gsize buffers = clip_device_get_allocated (device);
+  g_autoptr (ClipModel) model = load_once (queue, path, &first, error);
+  if (!model)
+    return FALSE;
+  load->packed = clip_device_get_allocated (device) - buffers;
+  load->resident = resident_bytes ();
+  g_clear_pointer (&model, clip_model_free);
+  forget_files (path);
+  model = load_once (queue, path, &load->cold, error);
+  if (!model)
+    return FALSE;
+  for (guint i = 0; i < ROUNDS; i++) {
+    g_clear_pointer (&model, clip_model_free);
+    model = load_once (queue, path, &warm[i], error);
+    if (!model)
+      return FALSE;
+  }
+  qsort (warm, ROUNDS, sizeof *warm, compare_doubles);
+  load->warm = warm[ROUNDS / 2];
+  return TRUE;
+}
+
+gboolean
+tool_bench_load (ClipQueue *queue, const char *path, GError **error)
+{
+  Load load = { 0 };
+  if (!measure (queue, path, &load, error))
+    return FALSE;
+  if (!tool_options.json) {
+    printf ("load %s\n  from disk   %8.3f s\n  from cache  %8.3f s (median of %d)\n"
+            "  weights on the device  %8.1f MB\n  resident               %8.1f MB, %.2f times the weights\n",
+        path, load.cold, load.warm, ROUNDS, (double) load.packed / 1e6, (double) load.resident / 1e6,
+        (double) load.resident / (double) load.packed);
+    return TRUE;
+  }
+  g_autoptr (GString) out = g_string_new ("{\"model\":");
+  tool_json_string (out, path);
+  g_string_append (out, ",\"cold_seconds\":");
+  tool_json_float (out, load.cold);
+  g_string_append (out, ",\"warm_seconds\":");
+  tool_json_float (out, load.warm);
+  g_string_append_printf (out,
+      ",\"device_bytes\":%" G_GSIZE_FORMAT ",\"resident_bytes\":%" G_GSIZE_FORMAT "}", load.packed, load.resident);
+  puts (out->str);
+  return TRUE;
+}
