@@ -48,25 +48,35 @@ typedef int4 ivec;
 #define PREFETCH(p)
 #endif
 
+// A sum runs over K_BLOCK products and is then added to the sum of such sums: the rounding errors of one long
+// sum grow with its length, and the scores of a deep ResNet's attention pool magnify them.
+#define K_BLOCK 256
+
 #define TILE(ROWS) \
   static void tile_##ROWS (const uint k, __global const float *a, __global const vec *w, \
       __global const char *next, const uint step, vec *sum) \
   { \
-    vec c[ROWS][2]; \
-    _Pragma ("unroll") for (int r = 0; r < ROWS; r++) \
-      c[r][0] = c[r][1] = (vec) 0.0f; \
-    for (uint i = k; i > 0; i--, a += ROWS, w += 2, next += step) { \
-      PREFETCH (next); \
-      const vec w0 = w[0], w1 = w[1]; \
-      _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
-        const vec x = (vec) a[r]; \
-        c[r][0] = fma (x, w0, c[r][0]); \
-        c[r][1] = fma (x, w1, c[r][1]); \
+    _Pragma ("unroll") for (int r = 0; r < 2 * ROWS; r++) \
+      sum[r] = (vec) 0.0f; \
+    for (uint left = k; left > 0;) { \
+      vec c[ROWS][2]; \
+      const uint block = min (left, (uint) K_BLOCK); \
+      _Pragma ("unroll") for (int r = 0; r < ROWS; r++) \
+        c[r][0] = c[r][1] = (vec) 0.0f; \
+      for (uint i = block; i > 0; i--, a += ROWS, w += 2, next += step) { \
+        PREFETCH (next); \
+        const vec w0 = w[0], w1 = w[1]; \
+        _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
+          const vec x = (vec) a[r]; \
+          c[r][0] = fma (x, w0, c[r][0]); \
+          c[r][1] = fma (x, w1, c[r][1]); \
+        } \
       } \
-    } \
-    _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
-      sum[2 * r] = c[r][0]; \
-      sum[2 * r + 1] = c[r][1]; \
+      _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
+        sum[2 * r] += c[r][0]; \
+        sum[2 * r + 1] += c[r][1]; \
+      } \
+      left -= block; \
     } \
   }
 

@@ -5,24 +5,28 @@
 //   drops out of the softmax: the keys' bias is not needed
 //   y_h = sum_j p_hj (V_h x_j + v_h) = V_h (sum_j p_hj x_j) + v_h, since the p_h sum up to 1
 //
+// For the same two reasons tokens can be taken as what they differ by from the first one. They must: deep
+// networks give tokens of thousands that are nearly alike, and scores between which float has no values left.
+//
 // With 50 tokens that is a twenty-fifth of the work of making all keys and values; what is left is bound by
 // reading W and V once.
 
-// y[b][j] = x + positions, with the mean of an item's rows as j = 0. A work-item is a column.
-// x [batch,n,width], positions [n+1,width], y [batch,n+1,width]
+// y[b][0] = mean of x[b] + positions[0], y[b][j + 1] = x[b][j] + positions[j + 1] - y[b][0]. A work-item is a
+// column. x [batch,n,width], positions [n+1,width], y [batch,n+1,width]
 __kernel void mean_token (__global const float *restrict x, __global const float *restrict positions, const int n,
     __global float *restrict y)
 {
   const ulong column = get_global_id (0), b = get_global_id (1), width = get_global_size (0);
   __global const float *from = x + b * n * width + column;
   __global float *to = y + b * (n + 1) * width + column;
+  const float position = positions[column];
   float sum = 0.0f;
-  for (int j = 0; j < n; j++) {
-    const float value = from[j * width];
-    sum += value;
-    to[(j + 1) * width] = value + positions[(j + 1) * width + column];
-  }
-  to[0] = sum / n + positions[column];
+  for (int j = 0; j < n; j++)
+    sum += from[j * width];
+  const float mean = sum / n;
+  to[0] = mean + position;
+  for (int j = 0; j < n; j++)
+    to[(j + 1) * width] = (from[j * width] - mean) + (positions[(j + 1) * width + column] - position);
 }
 
 // y[b][h][i] = HD^-0.5 sum_d q[b][h HD + d] w[h][i / 16][d][i % 16]. A work-item is 16 values for all items:
@@ -69,25 +73,25 @@ float dot_product (__global const float16 *a, __global const float16 *b, const i
   return add_lanes (even + odd);
 }
 
-// y[b][h][j] = u[b][h] x[b][j]; vectors of 16 blocks
+// y[b][h][j] = u[b][h] x[b][j], 0 for j = 0; blocks of 16 values
 __kernel void head_scores (
     __global const float16 *u, __global const float16 *x, const int blocks, __global float *y)
 {
   const ulong j = get_global_id (0), head = get_global_id (1), b = get_global_id (2);
   const ulong n = get_global_size (0), row = b * get_global_size (1) + head;
-  y[row * n + j] = dot_product (u + row * blocks, x + (b * n + j) * blocks, blocks);
+  y[row * n + j] = j == 0 ? 0.0f : dot_product (u + row * blocks, x + (b * n + j) * blocks, blocks);
 }
 
-// y[b][h] = sum_j p[b][h][j] x[b][j]; a work-item is 16 columns
+// y[b][h] = x[b][0] + sum_j>0 p[b][h][j] x[b][j]; a work-item is 16 columns
 __kernel void head_mix (__global const float *p, __global const float16 *x, const int n, __global float16 *y)
 {
   const ulong block = get_global_id (0), head = get_global_id (1), b = get_global_id (2);
   const ulong blocks = get_global_size (0), row = b * get_global_size (1) + head;
   float16 sum = 0.0f;
   x += b * n * blocks + block;
-  for (int j = 0; j < n; j++)
+  for (int j = 1; j < n; j++)
     sum = fma ((float16) p[row * n + j], x[j * blocks], sum);
-  y[row * blocks + block] = sum;
+  y[row * blocks + block] = x[0] + sum;
 }
 
 // y[b][r] = w[r] x[b][r / HD] + bias[r]. A work-item is a row of w for all items.

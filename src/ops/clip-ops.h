@@ -79,7 +79,8 @@ gboolean clip_op_avgpool (ClipQueue *queue, ClipBuffer *x, guint batch, guint he
  * clip_op_mean_token:
  * @x: [batch*n, width]
  * @positions: [n+1, width]
- * @y: [batch*(n+1), width]: the mean of an item's rows, then its rows, all with their positions added
+ * @y: [batch*(n+1), width]: the mean of an item's rows, then its rows, all with their positions added; the
+ *   latter less the first
  */
 gboolean clip_op_mean_token (ClipQueue *queue, ClipBuffer *x, ClipBuffer *positions, guint batch,
     guint n, guint width, ClipBuffer *y, GError **error);
@@ -100,14 +101,22 @@ void clip_op_head_keys_pack (
 
 /**
  * clip_op_head_scores:
- * @u: [batch,heads,width]; @x: [batch,n,width]; @y: [batch,heads,n]: u x^T. @width is a multiple of 16
+ * @u: [batch,heads,width]
+ * @x: [batch,n,width] as clip_op_mean_token() writes it
+ * @y: [batch,heads,n]: u x^T, with 0 for the first token, from which the others are counted
+ *
+ * @width is a multiple of 16.
  */
 gboolean clip_op_head_scores (ClipQueue *queue, ClipBuffer *u, ClipBuffer *x, guint batch,
     guint heads, guint n, guint width, ClipBuffer *y, GError **error);
 
 /**
  * clip_op_head_mix:
- * @p: [batch,heads,n]; @x: [batch,n,width]; @y: [batch,heads,width]: p x. @width is a multiple of 16
+ * @p: [batch,heads,n], with sums of 1
+ * @x: [batch,n,width] as clip_op_mean_token() writes it
+ * @y: [batch,heads,width]: the means of the tokens with the weights @p
+ *
+ * @width is a multiple of 16.
  */
 gboolean clip_op_head_mix (ClipQueue *queue, ClipBuffer *p, ClipBuffer *x, guint batch, guint heads,
     guint n, guint width, ClipBuffer *y, GError **error);

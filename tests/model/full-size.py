@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """full-size.py TEST_PROGRAM [ARCH...]: writes full-size models with the reference's generator, one at a
-time, into a temporary directory, and runs the test program on each. Prints TAP."""
+time, into a temporary directory, and runs the test program on each. Prints TAP. Without ARCH: a ViT and a
+ResNet, or with CLIP_FULL_SIZE=all every one that has a golden (some minutes, 2 GB on disk)."""
 import os
 import pathlib
 import subprocess
@@ -9,11 +10,18 @@ import sys
 import tempfile
 
 
+SOME = [("ViT-B/32", "fp32"), ("ViT-B/32", "fp16"), ("RN50", "fp32")]
+ALL = [(arch, dtype) for arch in ("ViT-B/32", "ViT-B/16", "ViT-L/14", "RN50", "RN101", "RN50x4")
+       for dtype in ("fp32", "fp16")]
+
+
 def main():
-    program, archs = sys.argv[1], sys.argv[2:] or ["ViT-B/32"]
+    program, archs = sys.argv[1], sys.argv[2:]
     reference = pathlib.Path(os.environ["CLIP_REFERENCE"])
     writer = reference / "full" / "make_random_model.py"
-    cases = [(arch, dtype) for arch in archs for dtype in ("fp32", "fp16")]
+    cases = ALL if os.environ.get("CLIP_FULL_SIZE") == "all" else SOME
+    if archs:
+        cases = [case for case in ALL if case[0] in archs]
     print(f"1..{len(cases)}")
     failed = False
     for number, (arch, dtype) in enumerate(cases, 1):
@@ -25,7 +33,7 @@ def main():
         golden = f"full/expected/{slug}-{dtype}.safetensors"
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(["/usr/bin/python3", writer, arch, folder, "--dtype", dtype], check=True)
-            done = subprocess.run([program, folder, golden], capture_output=True, text=True)
+            done = subprocess.run([program, "--verbose", folder, golden], capture_output=True, text=True)
         for line in (done.stdout + done.stderr).splitlines():
             print("# " + line)
         failed |= done.returncode != 0

@@ -11,8 +11,10 @@ static void
 prepare_picture (ClipPreprocessor *preprocessor, const char *name, guint size, ClipBuffer *pixels, guint index)
 {
   g_autoptr (GError) error = NULL;
-  RefFile *pictures = ref_open ("preprocess/shortest-bicubic-224.safetensors");
+  g_autofree char *path = g_strdup_printf ("preprocess/shortest-bicubic-%u.safetensors", size);
+  RefFile *pictures = ref_open (path);
   gsize count;
+  g_assert_nonnull (pictures);
   const guint8 *rgb = ref_u8 (pictures, name, &count);
   g_assert_true (rgb && count == (gsize) 3 * size * size);
   ClipFrame frame = { .format = CLIP_FORMAT_RGB, .width = size, .height = size, .planes = { rgb },

@@ -50,12 +50,11 @@ twin_mean_token (const float *x, const float *positions, guint batch, guint n, g
   for (guint b = 0; b < batch; b++)
     for (guint j = 0; j <= n; j++)
       for (guint i = 0; i < width; i++) {
-        double value = 0;
-        for (guint t = 0; j == 0 && t < n; t++)
-          value += x[((gsize) b * n + t) * width + i] / (double) n;
-        if (j > 0)
-          value = x[((gsize) b * n + j - 1) * width + i];
-        *y++ = value + positions[(gsize) j * width + i];
+        double first = positions[i];
+        for (guint t = 0; t < n; t++)
+          first += x[((gsize) b * n + t) * width + i] / (double) n;
+        *y++ = j == 0 ? first
+                      : x[((gsize) b * n + j - 1) * width + i] + positions[(gsize) j * width + i] - first;
       }
 }
 
@@ -80,7 +79,7 @@ twin_head_scores (const float *u, const float *x, guint batch, guint heads, guin
     for (guint h = 0; h < heads; h++)
       for (guint j = 0; j < n; j++) {
         double sum = 0;
-        for (guint i = 0; i < width; i++)
+        for (guint i = 0; i < width && j > 0; i++)
           sum += (double) u[((gsize) b * heads + h) * width + i] * x[((gsize) b * n + j) * width + i];
         *y++ = sum;
       }
@@ -92,8 +91,8 @@ twin_head_mix (const float *p, const float *x, guint batch, guint heads, guint n
   for (guint b = 0; b < batch; b++)
     for (guint h = 0; h < heads; h++)
       for (guint i = 0; i < width; i++) {
-        double sum = 0;
-        for (guint j = 0; j < n; j++)
+        double sum = x[(gsize) b * n * width + i];
+        for (guint j = 1; j < n; j++)
           sum += (double) p[((gsize) b * heads + h) * n + j] * x[((gsize) b * n + j) * width + i];
         *y++ = sum;
       }

@@ -154,6 +154,7 @@ test_equals_attention (void)
 {
   enum { BATCH = 2, HEADS = 4, N = 10, WIDTH = 64 };
   g_autoptr (GError) error = NULL;
+  gsize stride = N * WIDTH;
   g_autofree float *x = new_values (BATCH * N * WIDTH, VALUES_RANDOM), *q = new_values (BATCH * WIDTH, VALUES_RANDOM);
   g_autofree float *w = new_values (2 * WIDTH * WIDTH, VALUES_RANDOM), *bias = new_values (2 * WIDTH, VALUES_RANDOM);
   g_autofree float *kv = g_new (float, BATCH * N * 2 * WIDTH), *want = g_new (float, BATCH * WIDTH);
@@ -166,6 +167,8 @@ test_equals_attention (void)
   }
   twin_pool_attention (q, WIDTH, kv, BATCH, N, WIDTH, HEADS, want);
   clip_op_head_keys_pack (w, WIDTH, HEADS, WIDTH, packed);
+  for (guint i = 0; i < BATCH * N * WIDTH; i++)
+    x[i] -= i % stride < WIDTH ? 0 : x[i / stride * stride + i % WIDTH];
   g_autoptr (ClipBuffer) bq = upload_floats (q, BATCH * WIDTH), bx = upload_floats (x, BATCH * N * WIDTH);
   g_autoptr (ClipBuffer) keys = upload_floats (packed, WIDTH * WIDTH), bb = upload_floats (bias + WIDTH, WIDTH);
   g_autoptr (ClipBuffer) values = upload_floats (w + WIDTH * WIDTH, WIDTH * WIDTH);
