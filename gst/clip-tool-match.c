@@ -3,10 +3,11 @@
 #include <stdio.h>
 
 #include "classify/clip-classify.h"
+#include "clip-plot.h"
 #include "clip-tool.h"
 #include "engine/clip-engine.h"
 
-static char *templates_name, *scoring_name, *prompts_file;
+static char *templates_name, *scoring_name, *prompts_file, *plot_file;
 static GPtrArray *images, *texts;
 static gboolean images_first;
 
@@ -37,6 +38,8 @@ static const GOptionEntry entries[] = {
       "none, simple, imagenet, ucf101, kinetics700, or a file with a '{}' line each", "NAME" },
   { "scoring", 0, 0, G_OPTION_ARG_STRING, &scoring_name,
       "auto (default: sigmoid for SigLIP, else softmax), softmax, sigmoid or cosine", "NAME" },
+  { "plot", 'p', 0, G_OPTION_ARG_FILENAME, &plot_file,
+      "Draw the cosines as a heat map: texts at the left, pictures at the top", "FILE.png" },
   { G_OPTION_REMAINING, 0, G_OPTION_FLAG_FILENAME, G_OPTION_ARG_CALLBACK, on_remaining, NULL, NULL },
   G_OPTION_ENTRY_NULL,
 };
@@ -116,14 +119,20 @@ append_head (GString *out, const ClipModelConfig *config, ClipPromptSet *set)
   g_string_append (out, "],\"images\":[");
 }
 
-/* @scores: room for all labels */
+/* @scores: room for all labels; @thumbnails: (nullable): receives the picture */
 static gboolean
 score_file (ClipEngine *engine, const ClipEncodedPrompts *prompts, const char *file, ClipScoring scoring,
-    ClipScore *scores, GError **error)
+    ClipScore *scores, GPtrArray *thumbnails, GError **error)
 {
   g_autoptr (ToolImage) image = tool_image_read (file, error);
   if (!image)
     return FALSE;
+  if (thumbnails) {
+    cairo_surface_t *thumbnail = tool_image_thumbnail (image, file, error);
+    if (!thumbnail)
+      return FALSE;
+    g_ptr_array_add (thumbnails, thumbnail);
+  }
   g_autofree float *embedding = g_new (float, prompts->embed_dim);
   if (!clip_engine_encode_frame (engine, &image->frame, embedding, NULL, error)) {
     g_prefix_error (error, "%s: ", file);
@@ -136,16 +145,52 @@ score_file (ClipEngine *engine, const ClipEncodedPrompts *prompts, const char *f
   return TRUE;
 }
 
+/* The table of all pictures: drawn when it is complete */
+typedef struct {
+  GPtrArray *thumbnails; /* cairo_surface_t, one a picture; NULL: no plot is asked for */
+  float *cosines;        /* [texts,pictures] */
+} Plot;
+
+static void
+plot_clear (Plot *plot)
+{
+  g_clear_pointer (&plot->thumbnails, g_ptr_array_unref);
+  g_clear_pointer (&plot->cosines, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Plot, plot_clear)
+
+static gboolean
+draw_plot (const Plot *plot, ClipPromptSet *set, GError **error)
+{
+  const guint n = clip_prompt_set_get_size (set);
+  g_autofree const char **labels = g_new (const char *, n);
+  for (guint i = 0; i < n; i++)
+    labels[i] = clip_prompt_set_get (set, i)->label;
+  ClipHeatMap map = { .rows = n, .columns = images->len, .values = plot->cosines, .low = plot->cosines[0],
+    .high = plot->cosines[0], .row_labels = labels,
+    .column_images = (cairo_surface_t *const *) plot->thumbnails->pdata };
+  for (gsize i = 0; i < (gsize) n * images->len; i++) {
+    map.low = MIN (map.low, plot->cosines[i]);
+    map.high = MAX (map.high, plot->cosines[i]);
+  }
+  return clip_plot_heat_map (plot_file, &map, error);
+}
+
 static gboolean
 match (ClipEngine *engine, const ClipEncodedPrompts *prompts, ClipScoring scoring, GError **error)
 {
-  g_autofree ClipScore *scores = g_new (ClipScore, clip_prompt_set_get_size (prompts->set));
+  const guint n = clip_prompt_set_get_size (prompts->set);
+  g_autofree ClipScore *scores = g_new (ClipScore, n);
   g_autoptr (GString) out = g_string_new (NULL);
+  g_auto (Plot) plot = { plot_file ? g_ptr_array_new_with_free_func ((GDestroyNotify) cairo_surface_destroy) : NULL,
+    g_new (float, (gsize) n * images->len) };
   append_head (out, clip_engine_get_config (engine), prompts->set);
   for (guint i = 0; i < images->len; i++) {
     const char *file = g_ptr_array_index (images, i);
-    if (!score_file (engine, prompts, file, scoring, scores, error))
+    if (!score_file (engine, prompts, file, scoring, scores, plot.thumbnails, error))
       return FALSE;
+    for (guint k = 0; k < n; k++)
+      plot.cosines[(gsize) k * images->len + i] = scores[k].cosine;
     if (!tool_options.json)
       print_people (file, prompts, scores);
     g_string_append (out, i == 0 ? "" : ",");
@@ -153,7 +198,7 @@ match (ClipEngine *engine, const ClipEncodedPrompts *prompts, ClipScoring scorin
   }
   if (tool_options.json)
     printf ("%s]}\n", out->str);
-  return TRUE;
+  return !plot_file || draw_plot (&plot, prompts->set, error);
 }
 
 static int

@@ -2,6 +2,7 @@
 /* What the subcommands of gst-clip-1.0 share. */
 #pragma once
 
+#include <cairo.h>
 #include <gst/video/video.h>
 
 #include "image/clip-image.h"
@@ -61,6 +62,9 @@ typedef struct {
  */
 ToolImage *tool_image_read (const char *path, GError **error);
 void tool_image_free (ToolImage *image);
+
+/** tool_image_thumbnail: (transfer full): the picture at most 128 pixels wide and high, over white where it is transparent */
+cairo_surface_t *tool_image_thumbnail (ToolImage *image, const char *path, GError **error);
 
 /** tool_image_write_png: @rgb: [size,size,3]; the file appears complete or not at all */
 gboolean tool_image_write_png (const char *path, const guint8 *rgb, guint size, GError **error);
