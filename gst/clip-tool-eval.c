@@ -12,7 +12,7 @@
 #define MAX_K 1000
 #define MAX_FRAMES 100000
 
-static char *classes_file, *templates_name, *frames_name, *results_file, *confusion_file;
+static char *classes_file, *templates_name, *frames_name, *results_file, *confusion_file, *plot_file;
 static char **directories;
 static int top = 5;
 static double every;
@@ -30,6 +30,7 @@ static const GOptionEntry entries[] = {
   { "results", 'o', 0, G_OPTION_ARG_FILENAME, &results_file, "Write a JSON line for each file", "FILE.jsonl" },
   { "resume", 'r', 0, G_OPTION_ARG_NONE, &resume, "Go on with the results that are in --results", NULL },
   { "confusion", 0, 0, G_OPTION_ARG_FILENAME, &confusion_file, "Write the confusion table", "FILE.csv" },
+  { "plot", 'p', 0, G_OPTION_ARG_FILENAME, &plot_file, "Draw the confusion table", "FILE.png" },
   { "progress", 0, 0, G_OPTION_ARG_NONE, &progress_forced, "Show progress where there is no terminal", NULL },
   { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &directories, NULL, NULL },
   G_OPTION_ENTRY_NULL,
@@ -221,7 +222,7 @@ static gboolean
 open_eval (Eval *eval, const char *frames, GError **error)
 {
   g_auto (GStrv) templates = clip_templates_load (templates_name, error);
-  if (!templates || !check_output (confusion_file, error) ||
+  if (!templates || !check_output (confusion_file, error) || !check_output (plot_file, error) ||
       !(eval->data = eval_data_open (directories[0], classes_file, error)))
     return FALSE;
   g_autofree char *model = tool_find_model (error);
@@ -277,7 +278,8 @@ run (GError **error)
     templates_name ? templates_name : "none", frames, eval.k,
     (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC };
   eval_report (eval.data, &summary);
-  if (confusion_file && !eval_write_confusion (eval.data, confusion_file, error))
+  if ((confusion_file && !eval_write_confusion (eval.data, confusion_file, error))
+      || (plot_file && !eval_plot_confusion (eval.data, plot_file, error)))
     return TOOL_FAILED;
   return eval_count_evaluated (eval.data) > 0 ? 0 : TOOL_FAILED;
 }

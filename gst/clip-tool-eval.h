@@ -142,6 +142,9 @@ guint eval_count_evaluated (const EvalData *data);
 guint eval_confusion_row (const EvalData *data, guint label, guint from, guint *row);
 /** eval_write_confusion: CSV, a row for each true class, a column for each predicted one */
 gboolean eval_write_confusion (const EvalData *data, const char *path, GError **error);
+#define EVAL_MAX_PLOT 5000 /* classes: a pixel each, and 100 MB of them */
+/** eval_plot_confusion: PNG, in each cell the share of the row's class that was taken for the column's */
+gboolean eval_plot_confusion (const EvalData *data, const char *path, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvalData, eval_data_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvalEncoder, eval_encoder_free)

@@ -14,7 +14,7 @@ import time
 import unittest
 import zlib
 
-from support import DATA, REFERENCE, TOOL, environment, needs_reference, run, safetensors, tool, tool_json
+from support import DATA, REFERENCE, TOOL, environment, needs_reference, read_png, run, safetensors, tool, tool_json
 
 TINY = DATA / "vit-tiny"
 IMAGES = sorted((DATA / "images").glob("*.png"))
@@ -395,8 +395,8 @@ class Files(Folder):
         for i, image in enumerate(IMAGES):
             self.put(f"c{i % 2}/{image.name}", image)
         names = self.text("names.tsv", 'c1\ta "big", red dog', "c0\ta cat", "absent\ta fish")
-        table, results = self.top / "confusion.csv", self.top / "results.jsonl"
-        answer = self.evaluate("--classes", names, "--confusion", table, "--results", results)
+        table, results, plot = self.top / "confusion.csv", self.top / "results.jsonl", self.top / "confusion.png"
+        answer = self.evaluate("--classes", names, "--confusion", table, "--results", results, "--plot", plot)
         with open(table, encoding="utf-8", newline="") as file:
             head, *body = csv.reader(file)
         labels = ['a "big", red dog', "a cat", "a fish"]
@@ -407,6 +407,17 @@ class Files(Folder):
         self.assertEqual([[int(cell) for cell in row[1:]] for row in body], expected)
         self.assertEqual(sum(map(sum, expected)), answer["evaluated"])
         self.assertEqual(sum(expected[i][i] for i in range(3)), sum(entry["top_1"] for entry in answer["classes"]))
+        self.check_plot(plot, expected)
+
+    def check_plot(self, plot, counts):
+        """cells of 96 at the right bottom, within a margin of 16; yellow is all of a row, dark violet none"""
+        width, height, pixels = read_png(plot)
+        for row, line in enumerate(counts):
+            for column, count in enumerate(line):
+                at = ((height - 16 - (3 - row) * 96 + 4) * width + width - 16 - (3 - column) * 96 + 4) * 3
+                colour = tuple(pixels[at:at + 3])
+                self.assertEqual(colour == (253, 231, 37), 0 < count == sum(line))
+                self.assertEqual(colour == (68, 1, 84), count == 0)
 
     def test_classes_file(self):
         self.put("c0/a.png", IMAGES[0])
