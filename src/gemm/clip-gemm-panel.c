@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The packed-panel backend, for CPU devices: kernels/gemm-panel.cl says how it works. */
+/* The packed-panel backend, for CPU devices: kernels/gemm-panel.cl and gemm-slices.cl say how it works. */
 #include "clip-gemm-private.h"
 
 #include <string.h>
@@ -31,10 +31,10 @@ get_geometry (ClipDevice *device)
 }
 
 static cl_kernel
-get_kernel (ClipQueue *queue, const Geometry *geometry, const char *name, GError **error)
+get_kernel (ClipQueue *queue, const Geometry *geometry, const char *program, const char *name, GError **error)
 {
   g_autofree char *options = g_strdup_printf ("-DVW=%u -DMAX_ROWS=%u", geometry->width, geometry->max_rows);
-  return clip_queue_get_kernel (queue, "gemm-panel", name, options, error);
+  return clip_queue_get_kernel (queue, program, name, options, error);
 }
 
 static Tiles
@@ -105,7 +105,7 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
   /* each tile is followed by a vector's gap, over which its last store runs */
   gsize floats = (gsize) call->m * linear->k + (gsize) tiles->count * geometry->width;
   ClipBuffer *packed = clip_queue_get_scratch (queue, floats * sizeof (float), error);
-  cl_kernel kernel = packed ? get_kernel (queue, geometry, "gemm_pack_a", error) : NULL;
+  cl_kernel kernel = packed ? get_kernel (queue, geometry, "gemm-panel", "gemm_pack_a", error) : NULL;
   if (!kernel)
     return NULL;
   cl_uint k = linear->k, height = tiles->height, higher = tiles->higher, lda = call->lda;
@@ -137,30 +137,66 @@ is_for_slices (ClipLinear *linear, const ClipLinearCall *call)
          && (gsize) linear->n * linear->k * sizeof (float) <= SLICE_MAX_W;
 }
 
-static gboolean
-run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry,
-    const Tiles *tiles, GError **error)
+typedef struct {
+  cl_uint per_item, in_slice; /* tiles of a work-item, and of those packed at a time */
+  gsize items, bytes;         /* work-items; of scratch memory for all of them */
+} Slices;
+
+static Slices
+get_slices (ClipQueue *queue, guint tiles, gsize tile_bytes)
 {
-  gsize tile_bytes = ((gsize) (tiles->height + 1) * linear->k + geometry->width) * sizeof (float);
   guint want = clip_device_get_compute_units (clip_queue_get_device (queue)) * ITEMS_PER_UNIT;
-  cl_uint per_item = (tiles->count - 1) / want + 1, in_slice = CLAMP (SLICE_BYTES / tile_bytes, 1, per_item);
-  guint items = (tiles->count - 1) / per_item + 1;
-  ClipBuffer *scratch = clip_queue_get_scratch (queue, items * in_slice * tile_bytes, error);
-  cl_kernel kernel = scratch ? get_kernel (queue, geometry, "gemm_slices", error) : NULL;
-  if (!kernel)
-    return FALSE;
-  cl_uint n = linear->n, k = linear->k, count = tiles->count, height = tiles->height, higher = tiles->higher;
-  cl_uint lda = call->lda, ldc = call->ldc, conv_height = call->height, conv_width = call->width;
+  Slices s;
+  s.per_item = (tiles - 1) / want + 1;
+  s.in_slice = (cl_uint) CLAMP (SLICE_BYTES / tile_bytes, 1, s.per_item);
+  s.items = (tiles - 1) / s.per_item + 1;
+  s.bytes = s.items * s.in_slice * tile_bytes;
+  return s;
+}
+
+static gboolean
+run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry, GError **error)
+{
+  Tiles tiles = get_tiles (call->m, geometry->max_rows);
+  gsize tile_bytes = ((gsize) (tiles.height + 1) * linear->k + geometry->width) * sizeof (float);
+  Slices s = get_slices (queue, tiles.count, tile_bytes);
+  ClipBuffer *scratch = clip_queue_get_scratch (queue, s.bytes, error);
+  cl_kernel kernel = scratch ? get_kernel (queue, geometry, "gemm-slices", "gemm_slices", error) : NULL;
+  cl_uint n = linear->n, k = linear->k, lda = call->lda, ldc = call->ldc;
   cl_ulong offset = call->a_offset, c_offset = call->c_offset;
   cl_int relu = call->activation != CLIP_ACTIVATION_NONE, add = call->residual != NULL;
-  const gsize global[1] = { items }, local[1] = { 1 };
-  return clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (count), CLIP_ARG (height),
-             CLIP_ARG (higher), CLIP_ARG (per_item), CLIP_ARG (in_slice), CLIP_ARG_BUFFER (call->a),
-             CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG (conv_height), CLIP_ARG (conv_width),
+  const gsize local = 1;
+  return kernel
+         && clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (tiles.count),
+             CLIP_ARG (tiles.height), CLIP_ARG (tiles.higher), CLIP_ARG (s.per_item), CLIP_ARG (s.in_slice),
+             CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG_BUFFER (scratch),
+             CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias), CLIP_ARG (relu), CLIP_ARG (add),
+             CLIP_ARG_BUFFER (add ? call->residual : call->c), CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset),
+             CLIP_ARG (ldc), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 1, &s.items, &local, error);
+}
+
+static gboolean
+run_conv3_slices (
+    ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry, GError **error)
+{
+  Tiles line = get_tiles (call->width, geometry->max_rows);
+  cl_uint n = linear->n, channels = call->lda, tiles = call->m / call->width * line.count;
+  cl_uint height = call->height, width = call->width;
+  gsize tile_bytes
+      = ((gsize) 3 * channels * (geometry->max_rows + 2) + geometry->width) * sizeof (float);
+  Slices s = get_slices (queue, tiles, tile_bytes);
+  ClipBuffer *scratch = clip_queue_get_scratch (queue, s.bytes, error);
+  cl_kernel kernel = scratch ? get_kernel (queue, geometry, "gemm-slices", "conv3_slices", error) : NULL;
+  cl_int relu = call->activation != CLIP_ACTIVATION_NONE;
+  const gsize local = 1;
+  return kernel
+         && clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (channels), CLIP_ARG (tiles),
+             CLIP_ARG (line.count), CLIP_ARG (line.height), CLIP_ARG (line.higher), CLIP_ARG (s.per_item),
+             CLIP_ARG (s.in_slice), CLIP_ARG_BUFFER (call->a), CLIP_ARG (height), CLIP_ARG (width),
              CLIP_ARG_BUFFER (scratch), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
-             CLIP_ARG (relu), CLIP_ARG (add), CLIP_ARG_BUFFER (add ? call->residual : call->c),
-             CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARGS_END)
-         && clip_queue_run (queue, kernel, 1, global, local, error);
+             CLIP_ARG (relu), CLIP_ARG_BUFFER (call->c), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 1, &s.items, &local, error);
 }
 
 static gboolean
@@ -169,11 +205,12 @@ panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GEr
   Geometry geometry = get_geometry (clip_queue_get_device (queue));
   Tiles tiles = get_tiles (call->m, geometry.max_rows);
   if (is_for_slices (linear, call))
-    return run_slices (linear, queue, call, &geometry, &tiles, error);
+    return call->height ? run_conv3_slices (linear, queue, call, &geometry, error)
+                        : run_slices (linear, queue, call, &geometry, error);
   /* a single row is its own packed form */
   gboolean is_packed = call->m == 1 && call->height == 0;
   ClipBuffer *a = is_packed ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
-  cl_kernel kernel = a ? get_kernel (queue, &geometry, "gemm_panel", error) : NULL;
+  cl_kernel kernel = a ? get_kernel (queue, &geometry, "gemm-panel", "gemm_panel", error) : NULL;
   if (!kernel)
     return FALSE;
   guint panels = get_panels (linear->n, &geometry);

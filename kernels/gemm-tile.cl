@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What gemm-panel.cl and gemm-slices.cl share: vectors, the products of a tile, its packing and its end.
+// Options: -DVW=16|8|4 floats in a vector register, -DMAX_ROWS=14|6.
+
+#if VW == 16
+typedef float16 vec;
+typedef int16 ivec;
+#define VLOAD vload16
+#define VSTORE vstore16
+#define AS_VEC as_float16
+#define AS_INT as_int16
+#elif VW == 8
+typedef float8 vec;
+typedef int8 ivec;
+#define VLOAD vload8
+#define VSTORE vstore8
+#define AS_VEC as_float8
+#define AS_INT as_int8
+#else
+typedef float4 vec;
+typedef int4 ivec;
+#define VLOAD vload4
+#define VSTORE vstore4
+#define AS_VEC as_float4
+#define AS_INT as_int4
+#endif
+
+// The next panel is asked for while this one is used, evenly over its tiles: a panel is read from
+// memory once and then kept in the second-level cache, and without this its first tile waits.
+#if defined(__x86_64__)
+#define PREFETCH(p) __asm__ volatile ("prefetcht1 (%0)" : : "r"(p))
+#elif defined(__aarch64__)
+#define PREFETCH(p) __asm__ volatile ("prfm pldl2keep, [%0]" : : "r"(p))
+#else
+#define PREFETCH(p)
+#endif
+
+// A sum runs over K_BLOCK products and is then added to the sum of such sums: the rounding errors of one long
+// sum grow with its length, and the scores of a deep ResNet's attention pool magnify them.
+#define K_BLOCK 256
+
+#define TILE(ROWS) \
+  static void tile_##ROWS (const uint k, __global const float *a, __global const vec *w, \
+      __global const char *next, const uint step, vec *sum) \
+  { \
+    _Pragma ("unroll") for (int r = 0; r < 2 * ROWS; r++) \
+      sum[r] = (vec) 0.0f; \
+    for (uint left = k; left > 0;) { \
+      vec c[ROWS][2]; \
+      const uint block = min (left, (uint) K_BLOCK); \
+      _Pragma ("unroll") for (int r = 0; r < ROWS; r++) \
+        c[r][0] = c[r][1] = (vec) 0.0f; \
+      for (uint i = block; i > 0; i--, a += ROWS, w += 2, next += step) { \
+        PREFETCH (next); \
+        const vec w0 = w[0], w1 = w[1]; \
+        _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
+          const vec x = (vec) a[r]; \
+          c[r][0] = fma (x, w0, c[r][0]); \
+          c[r][1] = fma (x, w1, c[r][1]); \
+        } \
+      } \
+      _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
+        sum[2 * r] += c[r][0]; \
+        sum[2 * r + 1] += c[r][1]; \
+      } \
+      left -= block; \
+    } \
+  }
+
+TILE (1) TILE (2) TILE (3) TILE (4) TILE (5) TILE (6)
+#if MAX_ROWS > 6
+TILE (7) TILE (8) TILE (9) TILE (10) TILE (11) TILE (12) TILE (13) TILE (14)
+#endif
+
+#define CASE(ROWS) \
+  case ROWS: \
+    tile_##ROWS (k, a, w, next, step, sum); \
+    break;
+
+static void multiply (const uint rows, const uint k, __global const float *a,
+    __global const vec *w, __global const char *next, const uint step, vec *sum)
+{
+  switch (rows) {
+    CASE (1) CASE (2) CASE (3) CASE (4) CASE (5) CASE (6)
+#if MAX_ROWS > 6
+    CASE (7) CASE (8) CASE (9) CASE (10) CASE (11) CASE (12) CASE (13) CASE (14)
+#endif
+  }
+}
+static vec rectify (const vec x)
+{
+  return select (x, (vec) 0.0f, x < 0.0f);
+}
+
+// relu: after the residual is added
+static void store (const vec value, const uint valid, const int add, const int relu,
+    __global const float *residual, __global float *out)
+{
+  if (valid >= VW) {
+    const vec x = add ? value + VLOAD (0, residual) : value;
+    VSTORE (relu ? rectify (x) : x, 0, out);
+    return;
+  }
+  float part[VW];
+  VSTORE (value, 0, part);
+  for (uint i = 0; i < valid; i++) {
+    const float x = add ? part[i] + residual[i] : part[i];
+    out[i] = relu && x < 0.0f ? 0.0f : x;
+  }
+}
+
+// One round of the perfect shuffle; log2 (VW) of them transpose VW vectors.
+static void shuffle_round (const vec *from, vec *to)
+{
+  _Pragma ("unroll") for (int i = 0; i < VW / 2; i++) {
+    const vec x = from[i], y = from[i + VW / 2];
+#if VW == 16
+    to[2 * i] = (vec) (x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5,
+        x.s6, y.s6, x.s7, y.s7);
+    to[2 * i + 1] = (vec) (x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd,
+        x.se, y.se, x.sf, y.sf);
+#elif VW == 8
+    to[2 * i] = (vec) (x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3);
+    to[2 * i + 1] = (vec) (x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);
+#else
+    to[2 * i] = (vec) (x.s0, y.s0, x.s1, y.s1);
+    to[2 * i + 1] = (vec) (x.s2, y.s2, x.s3, y.s3);
+#endif
+  }
+}
+
+static void transpose (vec *x)
+{
+  vec y[VW];
+  shuffle_round (x, y);
+  shuffle_round (y, x);
+#if VW > 4
+  shuffle_round (x, y);
+#if VW == 8
+  _Pragma ("unroll") for (int i = 0; i < VW; i++)
+    x[i] = y[i];
+#else
+  shuffle_round (y, x);
+#endif
+#endif
+}
+
+// Vectors that a row of up to MAX_ROWS values takes
+#define BLOCKS ((MAX_ROWS + VW - 1) / VW)
+
+// a[k][row] = from[row][k] for a tile's rows, zeros for those whose bit in `inside` is not set. A store is a
+// whole vector: what it writes beyond the tile's rows, the store of the next k makes good, and the last one
+// meets the gap after the tile.
+static void pack_rows (const uint k, const uint rows, __global const float *const *from,
+    const uint inside, __global float *a)
+{
+  vec block[BLOCKS][VW];
+  uint i = 0;
+  for (; i + VW <= k; i += VW) {
+    _Pragma ("unroll") for (uint r = 0; r < BLOCKS * VW; r++) {
+      const vec x = VLOAD (0, from[r] + i);
+      block[r / VW][r % VW] = inside >> r & 1 ? x : (vec) 0.0f;
+    }
+    _Pragma ("unroll") for (uint b = 0; b < BLOCKS; b++)
+      transpose (block[b]);
+    _Pragma ("unroll") for (uint j = 0; j < VW; j++) {
+      for (uint b = 0; b * VW < rows; b++)
+        VSTORE (block[b][j], b, a + (ulong) (i + j) * rows);
+    }
+  }
+  for (; i < k; i++)
+    for (uint r = 0; r < rows; r++)
+      a[(ulong) i * rows + r] = inside >> r & 1 ? from[r][i] : 0.0f;
+}
+
+// The rows of A from `row` on: rows of the source as they are, or, in a 3x3 convolution over items of
+// [conv_height,conv_width] pixels, the nine surroundings of a pixel one after the other.
+static void pack_tile (const uint k, const uint rows, const uint row, __global const float *source,
+    const uint lda, const uint conv_height, const uint conv_width, __global float *a)
+{
+  __global const float *from[BLOCKS * VW];
+  if (conv_height == 0) {
+    for (uint r = 0; r < BLOCKS * VW; r++)
+      from[r] = source + (ulong) (row + (r < rows ? r : 0)) * lda;
+    pack_rows (k, rows, from, (1u << rows) - 1, a);
+    return;
+  }
+  for (int dy = -1; dy <= 1; dy++) {
+    for (int dx = -1; dx <= 1; dx++, a += (ulong) lda * rows) {
+      uint inside = 0, x = row % conv_width, y = row / conv_width % conv_height;
+      for (uint r = 0; r < BLOCKS * VW; r++) {
+        // x + dx is beyond the width when it wraps, too
+        const uint is_inside = r < rows && x + dx < conv_width && y + dy < conv_height;
+        inside |= is_inside << r;
+        from[r] = source
+                  + (long) (row + (r < rows ? r : 0) + (is_inside ? dy * (long) conv_width + dx : 0)) * lda;
+        if (++x == conv_width) {
+          x = 0;
+          y = y + 1 == conv_height ? 0 : y + 1;
+        }
+      }
+      pack_rows (lda, rows, from, inside, a);
+    }
+  }
+}
