@@ -119,6 +119,7 @@ read_resnet (JsonArray *layers, ClipModelConfig *config, guint head_width, GErro
 {
   gboolean ok = json_array_get_length (layers) == CLIP_RESNET_STAGES;
   config->vision_kind = CLIP_VISION_RESNET;
+  config->vision.layers = config->patch_size = 0;
   for (guint s = 0; ok && s < CLIP_RESNET_STAGES; s++) {
     guint64 blocks = 0;
     ok = clip_json_node_uint (json_array_get_element (layers, s), &blocks) && blocks >= 1 && blocks <= 256;
@@ -143,6 +144,7 @@ read_vision (JsonObject *json, ClipModelConfig *config, GError **error)
   JsonNode *layers = json_object_get_member (json, "layers");
   config->vision.width = 768;
   config->vision.layers = 12;
+  config->vision.layernorm_eps = 1e-5f;
   config->image_size = 224;
   config->patch_size = 16;
   if (!check_fields (json, vision_fields, G_N_ELEMENTS (vision_fields), error)

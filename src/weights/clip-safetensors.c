@@ -208,3 +208,12 @@ clip_safetensors_open (const char *path, GError **error)
   ClipTensorFile *file = clip_tensor_file_map (path, error);
   return file ? parse_file (file, error) : NULL;
 }
+
+gboolean
+clip_safetensors_detect_file (const char *path)
+{
+  g_autoptr (ClipTensorFile) file = clip_tensor_file_map (path, NULL);
+  gsize length = 0;
+  const guint8 *bytes = file ? clip_tensor_file_get_bytes (file, &length) : NULL;
+  return length > 8 && bytes[8] == '{';
+}

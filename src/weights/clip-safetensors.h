@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/** clip_safetensors_detect_file: whether the first bytes can be a header's length and its beginning */
+gboolean clip_safetensors_detect_file (const char *path);
+
 /**
  * clip_safetensors_open:
  *

@@ -8,6 +8,9 @@
 
 #define MAX_INDEX (16u << 20)
 #define MAX_SHARDS 1024
+#define SINGLE "model.safetensors"
+#define INDEX "model.safetensors.index.json"
+#define PICKLE "pytorch_model.bin"
 
 typedef struct {
   ClipWeights *weights;
@@ -20,7 +23,7 @@ gboolean
 clip_hf_detect (const char *path)
 {
   static const char *const names[]
-      = { "config.json", "model.safetensors", "model.safetensors.index.json" };
+      = { "config.json", SINGLE, INDEX, PICKLE };
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree char *file = g_build_filename (path, names[i], NULL);
     if (g_file_test (file, G_FILE_TEST_EXISTS))
@@ -207,40 +210,37 @@ open_index (ClipWeights *weights, const char *directory, const char *path, GErro
   return ok;
 }
 
-/* Half a download, or weights in another format */
 static gboolean
-check_complete (const char *directory, GError **error)
+has (const char *directory, const char *name)
 {
-  static const char *const needed[][2] = { { "config.json", "config.json" },
-    { "model.safetensors", "model.safetensors.index.json" } };
-  for (gsize i = 0; i < G_N_ELEMENTS (needed); i++) {
-    g_autofree char *file = g_build_filename (directory, needed[i][0], NULL);
-    g_autofree char *other = g_build_filename (directory, needed[i][1], NULL);
-    g_autofree char *pickle = g_build_filename (directory, "pytorch_model.bin", NULL);
-    if (g_file_test (file, G_FILE_TEST_EXISTS) || g_file_test (other, G_FILE_TEST_EXISTS))
-      continue;
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is missing; %s", needed[i][0],
-        g_file_test (pickle, G_FILE_TEST_EXISTS)
-            ? "pytorch_model.bin is not read, save the model as safetensors"
-            : "download the whole model directory");
-    return FALSE;
-  }
-  return TRUE;
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+  return g_file_test (path, G_FILE_TEST_EXISTS);
 }
 
-/* model.safetensors goes first, as transformers does */
+/* The file of weights, as transformers looks for it; NULL after an error: half a download */
+static const char *
+find_weights (const char *directory, GError **error)
+{
+  static const char *const names[] = { SINGLE, INDEX, PICKLE };
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    if (has (directory, "config.json") && has (directory, names[i]))
+      return names[i];
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is missing; download the whole model directory",
+      has (directory, "config.json") ? SINGLE : "config.json");
+  return NULL;
+}
+
 gboolean
 clip_hf_open (ClipWeights *weights, const char *directory, GError **error)
 {
-  g_autofree char *single = g_build_filename (directory, "model.safetensors", NULL);
-  g_autofree char *index = g_build_filename (directory, "model.safetensors.index.json", NULL);
-  if (!check_complete (directory, error)
-      || !clip_hf_read_config (&weights->config, directory, error)
+  const char *name = find_weights (directory, error);
+  if (!name || !clip_hf_read_config (&weights->config, directory, error)
       || !clip_hf_read_preprocess (&weights->config, directory, error))
     return FALSE;
-  if (!g_file_test (single, G_FILE_TEST_EXISTS) && g_file_test (index, G_FILE_TEST_EXISTS))
-    return open_index (weights, directory, index, error);
-  ClipTensorFile *file = clip_safetensors_open (single, error);
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+  if (g_str_equal (name, INDEX))
+    return open_index (weights, directory, path, error);
+  ClipTensorFile *file = clip_weights_open_file (path, error);
   if (!file)
     return FALSE;
   g_ptr_array_add (weights->files, file);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* OpenCLIP's directories: open_clip_config.json beside open_clip_model.safetensors. */
-#include "weights/clip-safetensors.h"
+/* OpenCLIP's directories: open_clip_config.json beside open_clip_model.safetensors, or the
+ * older open_clip_pytorch_model.bin. */
 #include "weights/clip-weights-private.h"
 
 #define MAX_CONFIG (4u << 20)
 #define CONFIG "open_clip_config.json"
 #define WEIGHTS "open_clip_model.safetensors"
+#define OLD_WEIGHTS "open_clip_pytorch_model.bin"
 
 static gboolean
 has (const char *directory, const char *name)
@@ -18,7 +19,8 @@ has (const char *directory, const char *name)
 gboolean
 clip_openclip_detect (const char *path)
 {
-  return (has (path, CONFIG) || has (path, WEIGHTS)) && !(has (path, "config.json") && has (path, "model.safetensors"));
+  return (has (path, CONFIG) || has (path, WEIGHTS) || has (path, OLD_WEIGHTS))
+         && !(has (path, "config.json") && has (path, "model.safetensors"));
 }
 
 static gboolean
@@ -42,15 +44,16 @@ gboolean
 clip_openclip_open (ClipWeights *weights, const char *directory, GError **error)
 {
   const char *text_prefix = "";
-  const char *missing = !has (directory, CONFIG) ? CONFIG : !has (directory, WEIGHTS) ? WEIGHTS : NULL;
+  const char *name = has (directory, WEIGHTS) || !has (directory, OLD_WEIGHTS) ? WEIGHTS : OLD_WEIGHTS;
+  const char *missing = !has (directory, CONFIG) ? CONFIG : !has (directory, name) ? name : NULL;
   if (missing) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s is missing; download the whole model directory", missing);
     return FALSE;
   }
   if (!read_config (weights, directory, &text_prefix, error))
     return FALSE;
-  g_autofree char *path = g_build_filename (directory, WEIGHTS, NULL);
-  ClipTensorFile *file = clip_safetensors_open (path, error);
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+  ClipTensorFile *file = clip_weights_open_file (path, error);
   if (!file)
     return FALSE;
   g_ptr_array_add (weights->files, file);

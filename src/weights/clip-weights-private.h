@@ -78,6 +78,17 @@ char *clip_openai_view (const char *canonical, const char *text_prefix, ClipTens
 gboolean clip_openai_take_tensors (
     ClipWeights *weights, ClipTensorFile *file, const char *text_prefix, GError **error);
 
+/** clip_openai_config_from_tensors: sizes from shapes, QuickGELU and preprocessing as OpenAI's models have them */
+gboolean clip_openai_config_from_tensors (
+    ClipModelConfig *config, ClipTensorFile *file, GError **error);
+
+/* Files without a configuration: clip-weights-openai.c */
+gboolean clip_openai_detect (const char *path);
+gboolean clip_openai_open (ClipWeights *weights, const char *path, GError **error);
+
+/** clip_weights_open_file: a file of tensors, of the container that its content says */
+ClipTensorFile *clip_weights_open_file (const char *path, GError **error);
+
 /* OpenCLIP directories: clip-weights-openclip.c, clip-config-openclip.c */
 gboolean clip_openclip_detect (const char *path);
 gboolean clip_openclip_open (ClipWeights *weights, const char *path, GError **error);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "weights/clip-convert.h"
+#include "weights/clip-safetensors.h"
+#include "weights/clip-torch.h"
 #include "weights/clip-weights-private.h"
 
 /* exp (logit_scale): CLIP clips it to 100 in training; beyond this, softmax of a float32 cosine is
@@ -19,6 +21,7 @@ static const struct {
 } formats[] = {
   { "OpenCLIP directory", clip_openclip_detect, clip_openclip_open },
   { "Hugging Face CLIPModel directory", clip_hf_detect, clip_hf_open },
+  { "file of OpenAI's tensors", clip_openai_detect, clip_openai_open },
 };
 
 static void
@@ -68,14 +71,14 @@ static void
 set_unknown (GError **error, const char *path)
 {
   const char *want
-      = "a directory with config.json and model.safetensors (Hugging Face), or with "
-        "open_clip_config.json and open_clip_model.safetensors (OpenCLIP)";
+      = "a directory with config.json and model.safetensors (Hugging Face) or with open_clip_config.json and "
+        "open_clip_model.safetensors (OpenCLIP), or a .pt or .safetensors file of OpenAI's layout";
   if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: no such file or directory; expected %s",
         path, want);
   } else if (!g_file_test (path, G_FILE_TEST_IS_DIR)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-        "%s: is a file; expected %s. Give the directory in which the file lies", path, want);
+        "%s: is no file of weights that is known here; expected %s", path, want);
   } else {
     g_autoptr (GError) local = NULL;
     g_autoptr (GDir) dir = g_dir_open (path, 0, &local);
@@ -125,6 +128,13 @@ clip_weights_get_dtype (ClipWeights *weights)
   return most;
 }
 
+ClipTensorFile *
+clip_weights_open_file (const char *path, GError **error)
+{
+  return clip_torch_detect_file (path) ? clip_torch_open (path, error)
+                                       : clip_safetensors_open (path, error);
+}
+
 static gboolean
 find_dtype (const ClipTensor *tensor, ClipDtype *dtype)
 {
@@ -144,7 +154,7 @@ need_tensor (ClipTensorFile *file, const char *stored_name, ClipDtype *dtype, GE
   const ClipTensor *tensor = clip_tensor_file_lookup (file, stored_name);
   if (!tensor)
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-        "%s: tensor %s is missing; is this another model's config.json, or no CLIP model?",
+        "%s: tensor %s is missing; is this another model's configuration, or no CLIP model?",
         clip_tensor_file_get_name (file), stored_name);
   else if (!find_dtype (tensor, dtype))
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,

@@ -87,7 +87,9 @@ typedef struct _ClipWeights ClipWeights;
 
 /**
  * clip_weights_open:
- * @path: a directory (config.json + model.safetensors or model.safetensors.index.json)
+ * @path: a directory of Hugging Face's layout (config.json + model.safetensors, its shards, or pytorch_model.bin) or of
+ *   OpenCLIP's (open_clip_config.json + open_clip_model.safetensors); or a file with OpenAI's tensor names, or the directory
+ *   of one: a TorchScript archive, a state_dict of torch.save, or safetensors. What it is follows from its content
  *
  * Opens, maps and validates: after success every canonical tensor that the configuration
  * asks for exists with its shape, and the configuration is consistent and bounded.

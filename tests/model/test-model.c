@@ -18,11 +18,13 @@ static const Case cases[] = {
   { "models/openclip-gelu/openclip", "models/openclip-gelu/expected.safetensors" },
   { "models/openclip-widths/openclip", "models/openclip-widths/expected.safetensors" },
   { "models/openclip-custom-text/openclip", "models/openclip-custom-text/expected.safetensors" },
+  { "models/vit-quickgelu/openai/ViT-tiny.pt", "models/vit-quickgelu/expected-openai.safetensors" },
+  { "models/vit-quickgelu/openai/ViT-tiny-state-dict.pt", "models/vit-quickgelu/expected-openai.safetensors" },
   /* of the project's own data, so always there */
   { "data:vit-tiny", "data:vit-tiny/expected.safetensors" },
   { "data:vit-gelu-fp16", "data:vit-gelu-fp16/expected.safetensors" },
 };
-static const Case *const own = &cases[8];
+static const Case *const own = &cases[10];
 
 static ClipQueue *queue;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libFuzzer entry: any bytes as safetensors, as config.json and as preprocessor_config.json.
+/* libFuzzer entry: any bytes as safetensors, as config.json, open_clip_config.json and preprocessor_config.json.
  * Run: fuzz-safetensors -max_total_time=60 CORPUS-DIRECTORY */
 #include <string.h>
 
@@ -13,7 +13,7 @@ static void
 use_tensors (ClipTensorFile *file)
 {
   g_autoptr (GList) names = clip_tensor_file_get_names (file);
-  volatile guint8 sum = 0;
+  volatile guint8 sum G_GNUC_UNUSED = 0;
   for (GList *l = names; l; l = l->next) {
     const ClipTensor *tensor = clip_tensor_file_lookup (file, l->data);
     if (tensor->size)
@@ -29,6 +29,9 @@ use_json (const guint8 *data, gsize size)
   config.preprocess.size = 224;
   if (!root)
     return;
+  const char *text_prefix = NULL;
+  ClipModelConfig openclip = { 0 };
+  clip_openclip_config_from_json (&openclip, &text_prefix, json_node_get_object (root), NULL);
   clip_hf_config_from_json (&config, json_node_get_object (root), NULL);
   clip_hf_preprocess_from_json (&config.preprocess, json_node_get_object (root), NULL);
 }

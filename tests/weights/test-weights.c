@@ -88,8 +88,7 @@ add_bad_entries (JsonParser *parser)
     JsonObject *entry = json_array_get_object_element (entries, i);
     g_autofree char *name
         = g_strconcat ("/weights/bad/", json_object_get_string_member (entry, "dir"), NULL);
-    if (g_str_equal (json_object_get_string_member (entry, "format"), "huggingface"))
-      g_test_add_data_func (name, entry, test_bad_entry);
+    g_test_add_data_func (name, entry, test_bad_entry);
   }
 }
 
