@@ -9,12 +9,6 @@
 #include "engine/clip-engine.h"
 
 static const char *
-dtype_name (ClipDtype dtype)
-{
-  return dtype == CLIP_DTYPE_F32 ? "fp32" : dtype == CLIP_DTYPE_F16 ? "fp16" : "bf16";
-}
-
-static const char *
 activation_name (ClipActivation activation)
 {
   static const char *const names[] = { "none", "quick_gelu", "gelu", "gelu_tanh", "relu" };
@@ -50,7 +44,7 @@ print_people (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine
   print_tower ("image", &config->vision);
   print_tower ("text", &config->text);
   printf ("  %-12s %u tokens, context %u\n", "vocabulary", config->vocab_size, config->context_length);
-  printf ("  %-12s %u values, stored as %s\n", "embedding", config->embed_dim, dtype_name (dtype));
+  printf ("  %-12s %u values, stored as %s\n", "embedding", config->embed_dim, clip_dtype_get_name (dtype));
   print_scoring (config);
   puts ("\nOpenCL devices");
   for (guint i = 0; devices[i]; i++)
@@ -87,7 +81,7 @@ append_model (GString *out, const ClipModelConfig *config, ClipDtype dtype)
   g_string_append (out, ",\"model\":{");
   append_string (out, "name", config->name);
   append_string (out, "directory", config->directory);
-  append_string (out, "stored", dtype_name (dtype));
+  append_string (out, "stored", clip_dtype_get_name (dtype));
   g_string_append_printf (out, ",\"image_size\":%u,\"patch_size\":%u,\"embed_dim\":%u,\"vocab_size\":%u,"
                                "\"context_length\":%u,\"logit_scale\":",
       config->image_size, config->patch_size, config->embed_dim, config->vocab_size, config->context_length);

@@ -50,8 +50,8 @@ gboolean clip_model_encode_pixels (ClipModel *model, ClipBuffer *pixels, guint n
 gboolean clip_model_encode_tokens (ClipModel *model, GArray **tokens, guint n, float *embeddings,
     float *norms, GError **error);
 
-/** clip_model_open_tokenizer: (transfer full): the tokenizer that the model's family uses, from the files
- * beside its weights; see clip_tokenizer_open() */
+/** clip_model_open_tokenizer: (transfer full): the tokenizer that the model's family uses, of the
+ * weights' own tokens (GGUF) or from the files beside them; see clip_tokenizer_open() */
 ClipTokenizer *clip_model_open_tokenizer (const ClipModelConfig *config, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipModel, clip_model_free)

@@ -112,6 +112,25 @@ merge_best (const ClipVocabulary *vocabulary, Symbol *symbols, GArray *heap, GAr
   }
 }
 
+/* @symbols: ids of a word's parts in a list that is not linked yet */
+static void
+merge_all (const ClipVocabulary *vocabulary, Symbol *symbols, gint32 length, GArray *ids)
+{
+  g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Candidate));
+  g_autoptr (GArray) merged = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+  for (gint32 i = 0; i < length; i++) {
+    symbols[i].previous = i - 1;
+    symbols[i].next = i + 1 < length ? i + 1 : -1;
+  }
+  for (gint32 i = 0; i + 1 < length; i++)
+    consider (vocabulary, symbols, i, heap);
+  while (heap->len > 0)
+    merge_best (vocabulary, symbols, heap, merged);
+  for (gint32 i = 0; i >= 0; i = symbols[i].next)
+    g_array_append_val (ids, symbols[i].id);
+}
+
 void
 clip_bpe_encode (const ClipVocabulary *vocabulary, const guint8 *word, gsize length, GArray *ids)
 {
@@ -119,17 +138,20 @@ clip_bpe_encode (const ClipVocabulary *vocabulary, const guint8 *word, gsize len
 
   const gint32 last = (gint32)length - 1;
   g_autofree Symbol *symbols = g_new (Symbol, length);
-  g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Candidate));
-  g_autoptr (GArray) merged = g_array_new (FALSE, FALSE, sizeof (gint32));
 
-  for (gint32 i = 0; i <= last; i++) {
-    const gint32 id = i < last ? vocabulary->inner[word[i]] : vocabulary->final[word[i]];
-    symbols[i] = (Symbol){ id, i - 1, i < last ? i + 1 : -1 };
-  }
-  for (gint32 i = 0; i < last; i++)
-    consider (vocabulary, symbols, i, heap);
-  while (heap->len > 0)
-    merge_best (vocabulary, symbols, heap, merged);
-  for (gint32 i = 0; i >= 0; i = symbols[i].next)
-    g_array_append_val (ids, symbols[i].id);
+  for (gint32 i = 0; i <= last; i++)
+    symbols[i].id = i < last ? vocabulary->inner[word[i]] : vocabulary->final[word[i]];
+  merge_all (vocabulary, symbols, last + 1, ids);
+}
+
+void
+clip_bpe_merge (const ClipVocabulary *vocabulary, const GArray *parts, GArray *ids)
+{
+  g_return_if_fail (parts->len > 0 && parts->len < G_MAXINT32);
+
+  g_autofree Symbol *symbols = g_new (Symbol, parts->len);
+
+  for (guint i = 0; i < parts->len; i++)
+    symbols[i].id = g_array_index (parts, gint32, i);
+  merge_all (vocabulary, symbols, (gint32)parts->len, ids);
 }

@@ -100,6 +100,18 @@ ClipVocabularySource *clip_vocabulary_source_read_json (
 /** clip_byte_symbol: the printable character that stands for @byte in vocabulary files */
 gunichar clip_byte_symbol (guint8 byte);
 ClipVocabulary *clip_vocabulary_new (ClipVocabularySource *source, GError **error);
+/** clip_vocabulary_new_symbols: without merges, but room for @count of them */
+ClipVocabulary *clip_vocabulary_new_symbols (
+    const ClipVocabularySource *source, guint count, GError **error);
+/**
+ * clip_vocabulary_new_from_tokens:
+ * @name: of the list, for messages
+ * @tokens: in the order of their ids, each ended by a NUL
+ *
+ * For files that hold no merges. Each token that is neither a byte nor special was made by one merge,
+ * in the order of the ids; which one, the merges before it tell.
+ */
+ClipVocabulary *clip_vocabulary_new_from_tokens (const char *name, GBytes *tokens, GError **error);
 void clip_vocabulary_free (ClipVocabulary *vocabulary);
 const ClipMerge *clip_vocabulary_lookup (
     const ClipVocabulary *vocabulary, gint32 left, gint32 right);
@@ -107,6 +119,8 @@ const ClipMerge *clip_vocabulary_lookup (
 /** clip_bpe_encode: appends to @ids (gint32) the tokens of one word, in O(n log n) */
 void clip_bpe_encode (
     const ClipVocabulary *vocabulary, const guint8 *word, gsize length, GArray *ids);
+/** clip_bpe_merge: likewise of @parts, ids (gint32) of the vocabulary */
+void clip_bpe_merge (const ClipVocabulary *vocabulary, const GArray *parts, GArray *ids);
 
 /* ClipPieces: the tokenizer of SigLIP. Immutable, thread-safe. */
 typedef struct _ClipPieces ClipPieces;

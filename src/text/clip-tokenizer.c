@@ -28,22 +28,34 @@ tokenizer_new (void)
   return tokenizer;
 }
 
-ClipTokenizer *
-clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
+/* Takes @vocabulary, NULL after an error */
+static ClipTokenizer *
+tokenizer_new_byte_pairs (ClipVocabulary *vocabulary, GError **error)
 {
   g_autoptr (ClipTokenizer) tokenizer = tokenizer_new ();
-  g_autoptr (ClipVocabularySource) source = NULL;
 
+  tokenizer->vocabulary = vocabulary;
+  if (!vocabulary)
+    return NULL;
   tokenizer->cache = g_hash_table_new_full (
       g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, (GDestroyNotify)g_array_unref);
   tokenizer->words = clip_words_new (error);
-  if (!tokenizer->words)
-    return NULL;
-  source = clip_vocabulary_source_find (directory, vocab_size, error);
-  if (!source)
-    return NULL;
-  tokenizer->vocabulary = clip_vocabulary_new (source, error);
-  return tokenizer->vocabulary ? g_steal_pointer (&tokenizer) : NULL;
+  return tokenizer->words ? g_steal_pointer (&tokenizer) : NULL;
+}
+
+ClipTokenizer *
+clip_tokenizer_new (const char *directory, guint vocab_size, GError **error)
+{
+  g_autoptr (ClipVocabularySource) source
+      = clip_vocabulary_source_find (directory, vocab_size, error);
+
+  return source ? tokenizer_new_byte_pairs (clip_vocabulary_new (source, error), error) : NULL;
+}
+
+ClipTokenizer *
+clip_tokenizer_new_from_tokens (const char *name, GBytes *tokens, GError **error)
+{
+  return tokenizer_new_byte_pairs (clip_vocabulary_new_from_tokens (name, tokens, error), error);
 }
 
 ClipTokenizer *

@@ -36,6 +36,14 @@ ClipTokenizer *clip_tokenizer_new (const char *directory, guint vocab_size, GErr
  */
 ClipTokenizer *clip_tokenizer_open (
     ClipTokenizerKind kind, const char *path, guint vocab_size, GError **error);
+/**
+ * clip_tokenizer_new_from_tokens:
+ * @name: of the list, for messages
+ * @tokens: all tokens of a byte-pair vocabulary in the order of their ids, each ended by a NUL
+ *
+ * For files that hold no merges (GGUF): they are recovered from the order, exactly.
+ */
+ClipTokenizer *clip_tokenizer_new_from_tokens (const char *name, GBytes *tokens, GError **error);
 void clip_tokenizer_free (ClipTokenizer *tokenizer);
 
 /**

@@ -151,11 +151,7 @@ hash_pair (gconstpointer key)
 static gboolean
 index_merges (ClipVocabulary *vocabulary, const ClipVocabularySource *source, GError **error)
 {
-  const guint count = source->merges->len;
-
-  vocabulary->merges = g_new0 (ClipMerge, count);
-  vocabulary->by_pair = g_hash_table_new (hash_pair, g_int64_equal);
-  for (guint i = 0; i < count; i++) {
+  for (guint i = 0; i < source->merges->len; i++) {
     ClipMerge *merge = &vocabulary->merges[i];
     if (!read_merge (source, i, merge, error))
       return FALSE;
@@ -165,13 +161,22 @@ index_merges (ClipVocabulary *vocabulary, const ClipVocabularySource *source, GE
 }
 
 ClipVocabulary *
-clip_vocabulary_new (ClipVocabularySource *source, GError **error)
+clip_vocabulary_new_symbols (const ClipVocabularySource *source, guint count, GError **error)
 {
   g_autoptr (ClipVocabulary) vocabulary = g_new0 (ClipVocabulary, 1);
 
-  if (!find_symbols (vocabulary, source, error) || !index_merges (vocabulary, source, error))
-    return NULL;
-  return g_steal_pointer (&vocabulary);
+  vocabulary->merges = g_new0 (ClipMerge, count);
+  vocabulary->by_pair = g_hash_table_new (hash_pair, g_int64_equal);
+  return find_symbols (vocabulary, source, error) ? g_steal_pointer (&vocabulary) : NULL;
+}
+
+ClipVocabulary *
+clip_vocabulary_new (ClipVocabularySource *source, GError **error)
+{
+  g_autoptr (ClipVocabulary) vocabulary
+      = clip_vocabulary_new_symbols (source, source->merges->len, error);
+
+  return vocabulary && index_merges (vocabulary, source, error) ? g_steal_pointer (&vocabulary) : NULL;
 }
 
 void

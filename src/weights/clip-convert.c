@@ -96,6 +96,64 @@ clip_convert_f32 (const guint8 *src, float *dst, gsize count)
 #endif
 }
 
+/* Low halves of the bytes are the first 16 elements, high halves the others; the fifth bits, where there are
+ * any, lie in one word by element. @m of -0.0 changes no sum, not even a zero's sign */
+static void
+convert_nibbles (const guint8 *nibbles, guint32 fifths, int zero, float d, float m, float *dst)
+{
+  for (guint j = 0; j < CLIP_QUANT_BLOCK; j++) {
+    int low = j < 16 ? nibbles[j] & 15 : nibbles[j - 16] >> 4;
+    int q = low | (int)(fifths >> j & 1) << 4;
+    dst[j] = (float)(q - zero) * d + m;
+  }
+}
+
+static guint32
+load_u32 (const guint8 *p)
+{
+  return load_u16 (p) | (guint32)load_u16 (p + 2) << 16;
+}
+
+void
+clip_convert_q8_0 (const guint8 *src, float *dst, gsize count)
+{
+  for (; count > 0; count -= CLIP_QUANT_BLOCK, src += 34, dst += CLIP_QUANT_BLOCK) {
+    float d = f16_to_f32 (load_u16 (src));
+    for (guint j = 0; j < CLIP_QUANT_BLOCK; j++)
+      dst[j] = (float)(gint8)src[2 + j] * d;
+  }
+}
+
+void
+clip_convert_q5_1 (const guint8 *src, float *dst, gsize count)
+{
+  for (; count > 0; count -= CLIP_QUANT_BLOCK, src += 24, dst += CLIP_QUANT_BLOCK)
+    convert_nibbles (src + 8, load_u32 (src + 4), 0, f16_to_f32 (load_u16 (src)),
+        f16_to_f32 (load_u16 (src + 2)), dst);
+}
+
+void
+clip_convert_q5_0 (const guint8 *src, float *dst, gsize count)
+{
+  for (; count > 0; count -= CLIP_QUANT_BLOCK, src += 22, dst += CLIP_QUANT_BLOCK)
+    convert_nibbles (src + 6, load_u32 (src + 2), 16, f16_to_f32 (load_u16 (src)), -0.0f, dst);
+}
+
+void
+clip_convert_q4_1 (const guint8 *src, float *dst, gsize count)
+{
+  for (; count > 0; count -= CLIP_QUANT_BLOCK, src += 20, dst += CLIP_QUANT_BLOCK)
+    convert_nibbles (
+        src + 4, 0, 0, f16_to_f32 (load_u16 (src)), f16_to_f32 (load_u16 (src + 2)), dst);
+}
+
+void
+clip_convert_q4_0 (const guint8 *src, float *dst, gsize count)
+{
+  for (; count > 0; count -= CLIP_QUANT_BLOCK, src += 18, dst += CLIP_QUANT_BLOCK)
+    convert_nibbles (src + 2, 0, 8, f16_to_f32 (load_u16 (src)), -0.0f, dst);
+}
+
 gsize
 clip_find_not_finite (const float *values, gsize count)
 {

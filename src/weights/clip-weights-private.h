@@ -12,7 +12,7 @@ struct _ClipWeights {
   ClipModelConfig config;
   GPtrArray *files;    /* ClipTensorFile, kept open */
   GHashTable *tensors; /* canonical name -> ClipWeightsEntry */
-  gsize bytes[CLIP_DTYPE_BF16 + 1];
+  gsize bytes[CLIP_N_DTYPES];
 };
 
 /** ClipTensorView: where a canonical tensor lies in a stored one */
@@ -95,6 +95,9 @@ gboolean clip_openclip_open (ClipWeights *weights, const char *path, GError **er
 /** clip_openclip_config_from_json: @text_prefix: (out): as clip_openai_view() takes it */
 gboolean clip_openclip_config_from_json (
     ClipModelConfig *config, const char **text_prefix, JsonObject *root, GError **error);
+
+/* GGUF files of clip.cpp: clip-weights-gguf.c; known by clip_gguf_detect_file() */
+gboolean clip_gguf_open_weights (ClipWeights *weights, const char *path, GError **error);
 
 /* Hugging Face directories: clip-weights-hf.c, clip-config-hf.c, clip-preprocess-hf.c */
 gboolean clip_hf_detect (const char *path);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "weights/clip-convert.h"
+#include "weights/clip-gguf.h"
 #include "weights/clip-safetensors.h"
 #include "weights/clip-torch.h"
 #include "weights/clip-weights-private.h"
@@ -21,6 +22,7 @@ static const struct {
 } formats[] = {
   { "OpenCLIP directory", clip_openclip_detect, clip_openclip_open },
   { "Hugging Face CLIPModel directory", clip_hf_detect, clip_hf_open },
+  { "GGUF file", clip_gguf_detect_file, clip_gguf_open_weights },
   { "file of OpenAI's tensors", clip_openai_detect, clip_openai_open },
 };
 
@@ -50,6 +52,7 @@ clip_weights_free (ClipWeights *weights)
   g_ptr_array_unref (weights->files);
   g_free (weights->config.name);
   g_free (weights->config.directory);
+  g_clear_pointer (&weights->config.tokens, g_bytes_unref);
   g_free (weights);
 }
 
@@ -72,7 +75,7 @@ set_unknown (GError **error, const char *path)
 {
   const char *want
       = "a directory with config.json and model.safetensors (Hugging Face) or with open_clip_config.json and "
-        "open_clip_model.safetensors (OpenCLIP), or a .pt or .safetensors file of OpenAI's layout";
+        "open_clip_model.safetensors (OpenCLIP), a .pt or .safetensors file of OpenAI's layout, or a GGUF file of clip.cpp";
   if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "%s: no such file or directory; expected %s",
         path, want);
@@ -128,6 +131,28 @@ clip_weights_get_dtype (ClipWeights *weights)
   return most;
 }
 
+/* By ClipDtype: the stored name, the name for people, and how a block is converted */
+static const struct {
+  const char *stored, *name;
+  guint elements, bytes; /* of a block */
+  void (*convert) (const guint8 *src, float *dst, gsize count);
+} dtypes[CLIP_N_DTYPES] = {
+  [CLIP_DTYPE_F32] = { "F32", "fp32", 1, 4, clip_convert_f32 },
+  [CLIP_DTYPE_F16] = { "F16", "fp16", 1, 2, clip_convert_f16 },
+  [CLIP_DTYPE_BF16] = { "BF16", "bf16", 1, 2, clip_convert_bf16 },
+  [CLIP_DTYPE_Q8_0] = { "Q8_0", "q8_0", CLIP_QUANT_BLOCK, 34, clip_convert_q8_0 },
+  [CLIP_DTYPE_Q5_1] = { "Q5_1", "q5_1", CLIP_QUANT_BLOCK, 24, clip_convert_q5_1 },
+  [CLIP_DTYPE_Q5_0] = { "Q5_0", "q5_0", CLIP_QUANT_BLOCK, 22, clip_convert_q5_0 },
+  [CLIP_DTYPE_Q4_1] = { "Q4_1", "q4_1", CLIP_QUANT_BLOCK, 20, clip_convert_q4_1 },
+  [CLIP_DTYPE_Q4_0] = { "Q4_0", "q4_0", CLIP_QUANT_BLOCK, 18, clip_convert_q4_0 },
+};
+
+const char *
+clip_dtype_get_name (ClipDtype dtype)
+{
+  return dtypes[dtype].name;
+}
+
 ClipTensorFile *
 clip_weights_open_file (const char *path, GError **error)
 {
@@ -138,9 +163,8 @@ clip_weights_open_file (const char *path, GError **error)
 static gboolean
 find_dtype (const ClipTensor *tensor, ClipDtype *dtype)
 {
-  static const char *const names[] = { "F32", "F16", "BF16", NULL };
-  for (guint i = 0; names[i]; i++)
-    if (g_str_equal (tensor->dtype, names[i])) {
+  for (guint i = 0; i < CLIP_N_DTYPES; i++)
+    if (g_str_equal (tensor->dtype, dtypes[i].stored)) {
       *dtype = i;
       return TRUE;
     }
@@ -228,28 +252,18 @@ clip_weights_add (ClipWeights *weights, const char *name, const guint64 *shape, 
   return clip_weights_add_view (weights, name, shape, n_dims, &view, error);
 }
 
-/* @count elements of the type from @src on */
+/* @count elements of the type from @src on; whole blocks */
 static void
 convert (ClipDtype dtype, const guint8 *src, float *dst, gsize count)
 {
-  switch (dtype) {
-  case CLIP_DTYPE_F32:
-    clip_convert_f32 (src, dst, count);
-    break;
-  case CLIP_DTYPE_F16:
-    clip_convert_f16 (src, dst, count);
-    break;
-  case CLIP_DTYPE_BF16:
-    clip_convert_bf16 (src, dst, count);
-    break;
-  }
+  dtypes[dtype].convert (src, dst, count);
 }
 
-/* Bytes of @count elements */
+/* Bytes of @count elements; whole blocks */
 static gsize
 dtype_bytes (ClipDtype dtype, gsize count)
 {
-  return count * (dtype == CLIP_DTYPE_F32 ? 4 : 2);
+  return count / dtypes[dtype].elements * dtypes[dtype].bytes;
 }
 
 /* All elements in C order, whatever the order in which they are stored */

@@ -53,9 +53,23 @@ typedef struct {
   float logit_scale; /* exp (stored value), finite */
   float logit_bias;  /* SigLIP; else 0 */
   ClipPreprocessConfig preprocess;
+  GBytes *tokens; /* (nullable): the vocabulary by id, each token ended by a NUL, where the weights hold it */
 } ClipModelConfig;
 
-typedef enum { CLIP_DTYPE_F32, CLIP_DTYPE_F16, CLIP_DTYPE_BF16 } ClipDtype;
+/** ClipDtype: stored types; Q8_0 and the like are ggml's, blocks of 32 with a scale */
+typedef enum {
+  CLIP_DTYPE_F32,
+  CLIP_DTYPE_F16,
+  CLIP_DTYPE_BF16,
+  CLIP_DTYPE_Q8_0,
+  CLIP_DTYPE_Q5_1,
+  CLIP_DTYPE_Q5_0,
+  CLIP_DTYPE_Q4_1,
+  CLIP_DTYPE_Q4_0,
+  CLIP_N_DTYPES
+} ClipDtype;
+/** clip_dtype_get_name: (transfer none): "fp32", "q8_0", ... */
+const char *clip_dtype_get_name (ClipDtype dtype);
 
 /**
  * ClipWeights:
@@ -89,13 +103,15 @@ typedef struct _ClipWeights ClipWeights;
  * clip_weights_open:
  * @path: a directory of Hugging Face's layout (config.json + model.safetensors, its shards, or pytorch_model.bin) or of
  *   OpenCLIP's (open_clip_config.json + open_clip_model.safetensors); or a file with OpenAI's tensor names, or the directory
- *   of one: a TorchScript archive, a state_dict of torch.save, or safetensors. What it is follows from its content
+ *   of one: a TorchScript archive, a state_dict of torch.save, or safetensors; or a GGUF file of clip.cpp. What it is follows from its content
  *
  * Opens, maps and validates: after success every canonical tensor that the configuration
  * asks for exists with its shape, and the configuration is consistent and bounded.
  * Values are checked when they are read.
  */
 ClipWeights *clip_weights_open (const char *path, GError **error);
+/** clip_weights_is_archive_directory: a directory with one complete file of weights that needs no configuration */
+gboolean clip_weights_is_archive_directory (const char *path);
 void clip_weights_free (ClipWeights *weights);
 const ClipModelConfig *clip_weights_get_config (ClipWeights *weights);
 /** clip_weights_get_dtype: the stored type of most matrices, for information */
