@@ -3,12 +3,14 @@
 #include "config.h"
 
 #include "clip-engine.h"
+#include "weights/clip-weights.h"
 
+/* fetch-model writes config.json last, and an archive's name when it is complete: half a download is none */
 static gboolean
 is_model (const char *directory)
 {
   g_autofree char *config = g_build_filename (directory, "config.json", NULL);
-  return g_file_test (config, G_FILE_TEST_IS_REGULAR);
+  return g_file_test (config, G_FILE_TEST_IS_REGULAR) || clip_weights_is_archive_directory (directory);
 }
 
 static char *

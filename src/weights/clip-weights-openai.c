@@ -159,7 +159,7 @@ find_file (const char *path)
     return is_weights (path) ? g_strdup (path) : NULL;
   for (guint i = 0; i < MAX_ENTRIES && (name = g_dir_read_name (dir)); i++) {
     g_autofree char *file = g_build_filename (path, name, NULL);
-    if (!is_weights (file))
+    if (g_str_has_suffix (name, ".part") || !is_weights (file)) /* half a download of fetch-model's */
       continue;
     if (found)
       return NULL;
@@ -173,6 +173,12 @@ clip_openai_detect (const char *path)
 {
   g_autofree char *file = find_file (path);
   return file != NULL;
+}
+
+gboolean
+clip_weights_is_archive_directory (const char *path)
+{
+  return g_file_test (path, G_FILE_TEST_IS_DIR) && clip_openai_detect (path);
 }
 
 /* (transfer full): "ViT-B-32" of "/models/ViT-B-32.pt" */
