@@ -15,7 +15,7 @@
 ToolOptions tool_options;
 
 static const ToolCommand *const commands[] = { &tool_match, &tool_embed, &tool_tokenize,
-  &tool_preprocess, &tool_info, &tool_bench, &tool_eval };
+  &tool_preprocess, &tool_info, &tool_bench, &tool_eval, &tool_convert };
 
 int
 tool_usage (const ToolCommand *command, const char *message)

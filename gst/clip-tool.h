@@ -23,7 +23,7 @@ typedef struct {
 #define TOOL_USAGE 2
 
 extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess, tool_info, tool_bench,
-    tool_eval;
+    tool_eval, tool_convert;
 
 /* Options that most commands have. */
 typedef struct {

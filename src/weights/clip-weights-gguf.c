@@ -2,7 +2,6 @@
 /* GGUF files as clip.cpp's convert_hf_to_gguf.py and its quantize program write them. */
 #include <string.h>
 
-#include "weights/clip-gguf.h"
 #include "weights/clip-weights-private.h"
 
 #define TOKENS "tokenizer.ggml.tokens"
@@ -169,8 +168,8 @@ read_vocabulary (ClipGguf *gguf, ClipModelConfig *config, GError **error)
 
 /* clip.use_gelu says that hidden_act was "gelu": the exact one, though clip.cpp itself computes it by
  * the tanh formula. Else it was quick_gelu. */
-static gboolean
-read_config (ClipGguf *gguf, ClipModelConfig *config, GError **error)
+gboolean
+clip_gguf_read_config (ClipModelConfig *config, ClipGguf *gguf, GError **error)
 {
   guint vision_dim = 0, text_dim = 0;
   gboolean gelu = FALSE;
@@ -229,7 +228,7 @@ clip_gguf_open_weights (ClipWeights *weights, const char *path, GError **error)
 {
   ClipModelConfig *config = &weights->config;
   g_autoptr (ClipGguf) gguf = clip_gguf_open (path, error);
-  if (!gguf || !read_config (gguf, config, error))
+  if (!gguf || !clip_gguf_read_config (config, gguf, error))
     return FALSE;
   ClipTensorFile *file = clip_gguf_take_tensors (gguf, error);
   if (!file)

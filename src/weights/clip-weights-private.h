@@ -2,6 +2,7 @@
 /* What a checkpoint format fills in; see the table in clip-weights.c. */
 #pragma once
 
+#include "weights/clip-gguf.h"
 #include "weights/clip-json.h"
 #include "weights/clip-tensor-file.h"
 #include "weights/clip-weights.h"
@@ -13,6 +14,7 @@ struct _ClipWeights {
   GPtrArray *files;    /* ClipTensorFile, kept open */
   GHashTable *tensors; /* canonical name -> ClipWeightsEntry */
   gsize bytes[CLIP_N_DTYPES];
+  float stored_logit_scale; /* before the exponential, for an exact copy */
 };
 
 /** ClipTensorView: where a canonical tensor lies in a stored one */
@@ -97,6 +99,7 @@ gboolean clip_openclip_config_from_json (
     ClipModelConfig *config, const char **text_prefix, JsonObject *root, GError **error);
 
 /* GGUF files of clip.cpp: clip-weights-gguf.c; known by clip_gguf_detect_file() */
+gboolean clip_gguf_read_config (ClipModelConfig *config, ClipGguf *gguf, GError **error);
 gboolean clip_gguf_open_weights (ClipWeights *weights, const char *path, GError **error);
 
 /* Hugging Face directories: clip-weights-hf.c, clip-config-hf.c, clip-preprocess-hf.c */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "weights/clip-convert.h"
-#include "weights/clip-gguf.h"
 #include "weights/clip-safetensors.h"
 #include "weights/clip-torch.h"
 #include "weights/clip-weights-private.h"
@@ -347,6 +346,7 @@ clip_weights_set_logit_scale (
   float stored = 0;
   if (!read_scalar (file, stored_name, &stored, error))
     return FALSE;
+  weights->stored_logit_scale = stored;
   weights->config.logit_scale = expf (stored);
   if (isfinite (stored) && weights->config.logit_scale > 0
       && weights->config.logit_scale <= MAX_LOGIT_SCALE)
