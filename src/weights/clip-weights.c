@@ -96,12 +96,31 @@ set_unknown (GError **error, const char *path)
   }
 }
 
-ClipWeights *
-clip_weights_open (const char *path, GError **error)
+/* (transfer full): the directory of a file that a configuration beside it describes, else @path */
+static char *
+described_directory (const char *path)
 {
-  g_return_val_if_fail (path != NULL, NULL);
+  static const char *const names[][2] = { { "model.safetensors", "config.json" },
+    { "pytorch_model.bin", "config.json" }, { "open_clip_model.safetensors", "open_clip_config.json" },
+    { "open_clip_pytorch_model.bin", "open_clip_config.json" } };
+  g_autofree char *base = g_path_get_basename (path);
+  g_autofree char *directory = g_path_get_dirname (path);
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *config = g_build_filename (directory, names[i][1], NULL);
+    if (g_str_equal (base, names[i][0]) && g_file_test (path, G_FILE_TEST_IS_REGULAR)
+        && g_file_test (config, G_FILE_TEST_EXISTS))
+      return g_steal_pointer (&directory);
+  }
+  return g_strdup (path);
+}
+
+ClipWeights *
+clip_weights_open (const char *given, GError **error)
+{
+  g_return_val_if_fail (given != NULL, NULL);
   g_autoptr (ClipWeights) weights = weights_new ();
-  g_autofree char *display = g_filename_display_name (path);
+  g_autofree char *path = described_directory (given);
+  g_autofree char *display = g_filename_display_name (given);
   for (gsize i = 0; i < G_N_ELEMENTS (formats); i++) {
     if (!formats[i].detect (path))
       continue;

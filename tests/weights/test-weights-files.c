@@ -172,11 +172,10 @@ test_paths (void)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *empty = g_dir_make_tmp ("clip-weights-XXXXXX", &error);
-  g_autofree char *file
-      = g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), "model.safetensors", NULL);
+  g_autofree char *file = g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), "merges.txt", NULL);
   g_autofree char *configured = make_directory (g_getenv ("GST_CLIP_DEMO_MODEL"));
   const char *const paths[] = { empty, file, configured, "/nonexistent/model", "" };
-  static const char *const words[] = { "empty directory", "is a file",
+  static const char *const words[] = { "empty directory", "is no file of weights",
     "model.safetensors is missing", "no such file", "no such file" };
   for (guint i = 0; i < G_N_ELEMENTS (paths); i++) {
     g_autoptr (GError) local = NULL;
@@ -187,6 +186,18 @@ test_paths (void)
   }
   remove_directory (empty);
   remove_directory (configured);
+}
+
+/* The file of weights itself is as good as its directory */
+static void
+test_file_beside_config (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *file
+      = g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), "model.safetensors", NULL);
+  g_autoptr (ClipWeights) weights = clip_weights_open (file, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (clip_weights_get_config (weights)->directory, ==, g_getenv ("GST_CLIP_DEMO_MODEL"));
 }
 
 /* A config.json that asks for less than the weights hold would load and answer wrongly */
@@ -220,6 +231,7 @@ main (int argc, char **argv)
   g_test_add_func ("/weights/sharded", test_sharded);
   g_test_add_func ("/weights/index-bad", test_index_bad);
   g_test_add_func ("/weights/paths", test_paths);
+  g_test_add_func ("/weights/file-beside-config", test_file_beside_config);
   g_test_add_func ("/weights/layer-more", test_layer_more);
   return g_test_run ();
 }
