@@ -41,8 +41,10 @@ class Engine:
         result = []
         for start in range(0, len(values), 400):
             arguments = [f"--{option}={v}" for v in values[start:start + 400]]
-            output = subprocess.run([*self.command, *arguments], check=True, stdout=subprocess.PIPE).stdout
-            result += [e["embedding"] for e in json.loads(output)["items"]]
+            done = subprocess.run([*self.command, *arguments], check=False, stdout=subprocess.PIPE)
+            if done.returncode:
+                raise SystemExit(f"{' '.join(self.command)} failed")
+            result += [e["embedding"] for e in json.loads(done.stdout)["items"]]
         return np.array(result, np.float32)
 
     def encode_texts(self, texts):

@@ -3,6 +3,7 @@
 """Train the demo model: python3 train.py OUT [--seed 0] [--pictures 1500000] ... ; see pipelines/train-demo."""
 import argparse
 import json
+import math
 import os
 import pathlib
 import random
@@ -98,7 +99,7 @@ def optimizers(model, rate):
 
 def rate_factor(progress, step):
     """The learning rate's factor: a short warm-up, then a cosine."""
-    return min(1, (step + 1) / 200) * max(.005, .5 + .5 * np.cos(np.pi * progress))
+    return min(1, (step + 1) / 200) * max(.005, .5 + .5 * math.cos(math.pi * progress))
 
 
 class Run:
@@ -160,7 +161,7 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
         with torch.no_grad():
-            self.model.logit_scale.clamp_(0, np.log(100))
+            self.model.logit_scale.clamp_(0, math.log(100))
         self.step += 1
         return loss.item(), right.item()
 
