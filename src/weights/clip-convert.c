@@ -53,7 +53,8 @@ convert_f16c (const guint8 *src, float *dst, gsize count)
 static gsize
 convert_fast (const guint8 *src, float *dst, gsize count)
 {
-  return __builtin_cpu_supports ("avx") && __builtin_cpu_supports ("f16c")
+  /* whoever has AVX2 has F16C, whose own name clang 14 does not know */
+  return __builtin_cpu_supports ("avx2")
              ? convert_f16c (src, dst, count)
              : 0;
 }
