@@ -25,17 +25,19 @@ EMOJI, LETTERS = "Noto Color Emoji 130", "DejaVu Sans Bold 90"
 
 
 class Scene(NamedTuple):
-    background: str  # videotestsrc's properties
+    background: str  # videotestsrc's properties, and what makes something else of its picture
     text: str  # an emoji or a word that wanders over it
     font: str
     prompts: int  # which set is in force
     expected: str
 
 
+# a few pixels of noise, drawn large: clouds that change with every frame
+CLOUDS = "pattern=snow ! video/x-raw,format=RGB,width=16,height=9 ! videoscale method=bilinear ! videoconvert"
 SCENES = [
     Scene("pattern=circular horizontal-speed=4", "\U0001f436", EMOJI, 0, "a dog face"),
-    Scene("pattern=gradient", "", EMOJI, 0, NOTHING),
-    Scene("pattern=blue", "\U0001f355", EMOJI, 0, "a pizza"),
+    Scene(CLOUDS, "", EMOJI, 0, NOTHING),
+    Scene(CLOUDS, "\U0001f355", EMOJI, 0, "a pizza"),
     Scene("pattern=pinwheel", "\U0001f680", EMOJI, 0, "a rocket"),
     Scene("pattern=black", "STOP", LETTERS, 0, "the word stop"),
     Scene("pattern=smpte", "", EMOJI, 1, "colour bars"),
@@ -47,11 +49,11 @@ SCENES = [
 def description(options):
     parts = ["concat name=all adjust-base=false"]
     for index, scene in enumerate(SCENES):
-        parts.append(f"videotestsrc {scene.background} num-buffers={FPS * SECONDS} timestamp-offset={index * SECONDS * Gst.SECOND} ! "
-                     f"video/x-raw,format=I420,width=640,height=360,framerate={FPS}/1 ! "
+        parts.append(f"videotestsrc num-buffers={FPS * SECONDS} timestamp-offset={index * SECONDS * Gst.SECOND} "
+                     f"{scene.background} ! video/x-raw,format=I420,width=640,height=360,framerate={FPS}/1 ! "
                      f"textoverlay name=text{index} text=\"{scene.text}\" font-desc=\"{scene.font}\" wrap-mode=none "
                      "halignment=center valignment=center draw-shadow=false draw-outline=false ! all.")
-    parts.append(f"all. ! clocksync ! queue ! clipclassify name=clip model={options.model} ! tee name=classified")
+    parts.append(f"all. ! clocksync ! queue ! clipclassify name=clip model={options.model} min-confidence=0.5 ! tee name=classified")
     parts.append(f"classified. ! queue ! clipjson ! filesink location=\"{options.labels}\"")
     parts.append("classified. ! queue ! videoconvert ! clipoverlay ! tee name=shown")
     parts.append(f"shown. ! queue ! videoconvert ! vp8enc deadline=1 cpu-used=8 ! webmmux ! filesink location=\"{options.video}\"")

@@ -265,3 +265,26 @@ def pack_patterns(cache, held):
         np.savez(temporary, **bank)
         temporary.rename(path)
     return dict(np.load(path))
+
+
+def package_version(name):
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    return done.stdout.decode() or "unknown"
+
+
+def record(cache, path):
+    """What the model was made of, for the folder of its weights: names, licences, package versions, counts."""
+    entries = []
+    for key, (name, packages, author, licence, use) in SOURCES.items():
+        entry = {"name": name, "by": author, "licence": licence, "used for": use,
+                 "packages": {p: package_version(p) for p in packages.split()}}
+        if key in MAKERS:
+            entry["pictures"] = pack(cache, key)
+        elif key == "names":
+            entry["names"] = len(annotations())
+        elif "fonts" in key:
+            entry["fonts"] = len(fonts(held=key != "fonts"))
+        else:
+            entry["frames"] = sum(len(f) for f in pack_patterns(cache, False).values())
+        entries.append(entry)
+    path.write_text(json.dumps(entries, indent=1) + "\n")

@@ -193,6 +193,7 @@ def main():
                 saved = time.monotonic()
     run.save()
     towers.save(run.model, tokenizer, options.out)
+    sources.record(options.cache, options.out / "sources.json")
     print(f"{options.out}: {sum(p.numel() for p in run.model.parameters()):,} parameters, vocabulary {tokenizer.size}")
 
 

@@ -26,16 +26,17 @@ reference (const char *path)
   return NULL;
 }
 
+/* (transfer full): a file of the project's own small vocabulary */
 static char *
-demo (const char *name)
+own (const char *name)
 {
-  return g_build_filename (g_getenv ("GST_CLIP_DEMO_MODEL"), name, NULL);
+  return g_build_filename (g_getenv ("CLIP_TEST_DATA"), "vocab", name, NULL);
 }
 
 static guint
-demo_vocab_size (void)
+own_vocab_size (void)
 {
-  g_autofree char *path = demo ("vocab.json");
+  g_autofree char *path = own ("vocab.json");
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
 
@@ -53,6 +54,13 @@ open_tokenizer (const char *directory, guint vocab_size)
   g_assert_no_error (error);
   g_assert_nonnull (tokenizer);
   return tokenizer;
+}
+
+static ClipTokenizer *
+open_own (guint vocab_size)
+{
+  g_autofree char *directory = own ("");
+  return open_tokenizer (directory, vocab_size);
 }
 
 static JsonNode *
@@ -294,7 +302,7 @@ static void
 test_cleaning (void)
 {
   g_autoptr (ClipTokenizer) tokenizer
-      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+      = open_own (own_vocab_size ());
 
   for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
     assert_same (tokenizer, pairs[i].text, pairs[i].same_as);
@@ -304,7 +312,7 @@ static void
 test_special_tokens (void)
 {
   g_autoptr (ClipTokenizer) tokenizer
-      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+      = open_own (own_vocab_size ());
   g_autoptr (GError) error = NULL;
   const gint32 start = clip_tokenizer_get_start (tokenizer);
   const gint32 end = clip_tokenizer_get_end (tokenizer);
@@ -356,9 +364,9 @@ write_file (const char *directory, const char *name, const char *text, gssize le
 }
 
 static void
-copy_demo (const char *directory, const char *name)
+copy_own (const char *directory, const char *name)
 {
-  g_autofree char *path = demo (name);
+  g_autofree char *path = own (name);
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
   gsize length;
@@ -386,7 +394,7 @@ static const char *const samples[] = { "a photo of a dog", "it's 2025!", "the ca
 static void
 assert_equal_tokenizers (const char *directory, guint vocab_size)
 {
-  g_autoptr (ClipTokenizer) a = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), vocab_size);
+  g_autoptr (ClipTokenizer) a = open_own (vocab_size);
   g_autoptr (ClipTokenizer) b = open_tokenizer (directory, vocab_size);
 
   for (guint i = 0; i < G_N_ELEMENTS (samples); i++) {
@@ -398,11 +406,11 @@ assert_equal_tokenizers (const char *directory, guint vocab_size)
   }
 }
 
-/* OpenAI's file format, made from the demo's merges */
+/* OpenAI's file format, made from the own vocabulary's merges */
 static void
 write_gzip (const char *directory)
 {
-  g_autofree char *merges = demo ("merges.txt");
+  g_autofree char *merges = own ("merges.txt");
   g_autofree char *path = g_build_filename (directory, "bpe_simple_vocab_16e6.txt.gz", NULL);
   g_auto (GStrv) lines = read_lines (merges);
   gzFile file = gzopen (path, "wb");
@@ -419,9 +427,9 @@ static void
 test_formats (void)
 {
   g_autofree char *directory = make_directory ();
-  const guint vocab_size = demo_vocab_size ();
+  const guint vocab_size = own_vocab_size ();
 
-  copy_demo (directory, "tokenizer.json");
+  copy_own (directory, "tokenizer.json");
   assert_equal_tokenizers (directory, vocab_size);
   assert_fails (directory, vocab_size - 1, "another model's vocabulary");
   remove_directory (directory);
@@ -453,7 +461,7 @@ test_user_directory (void)
 
   g_mkdir_with_parents (user, 0700);
   write_gzip (user);
-  assert_equal_tokenizers (empty, demo_vocab_size ());
+  assert_equal_tokenizers (empty, own_vocab_size ());
   remove_directory (user);
   remove_directory (empty);
 }
@@ -513,7 +521,7 @@ test_broken_vocab (void)
   };
   g_autofree char *directory = make_directory ();
 
-  copy_demo (directory, "merges.txt");
+  copy_own (directory, "merges.txt");
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     write_file (directory, "vocab.json", cases[i].vocab, -1);
     assert_fails (directory, 1024, cases[i].words);
@@ -525,9 +533,9 @@ static void
 test_broken_merges (void)
 {
   g_autofree char *directory = make_directory ();
-  const guint vocab_size = demo_vocab_size ();
+  const guint vocab_size = own_vocab_size ();
 
-  copy_demo (directory, "vocab.json");
+  copy_own (directory, "vocab.json");
   write_file (directory, "merges.txt", "#version: 0.2\na", -1);
   assert_fails (directory, vocab_size, "merges.txt: merge 1 is “a”");
   write_file (directory, "merges.txt", "a b c\n", -1);
@@ -597,7 +605,7 @@ static void
 test_bad_text (void)
 {
   g_autoptr (ClipTokenizer) tokenizer
-      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+      = open_own (own_vocab_size ());
   g_autofree char *long_text = g_strnfill (1 << 20, 'a');
   g_autoptr (GError) error = NULL;
 
@@ -618,7 +626,7 @@ static void
 test_longest_text (void)
 {
   g_autoptr (ClipTokenizer) tokenizer
-      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+      = open_own (own_vocab_size ());
   static const char *const units[] = { "a", "&", "&#65", "\xce\xa3", "e'", "in", "&not" };
   const gint64 start = g_get_monotonic_time ();
 
@@ -649,7 +657,7 @@ static void
 test_threads (void)
 {
   g_autoptr (ClipTokenizer) tokenizer
-      = open_tokenizer (g_getenv ("GST_CLIP_DEMO_MODEL"), demo_vocab_size ());
+      = open_own (own_vocab_size ());
   GThread *threads[3];
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)

@@ -41,9 +41,21 @@ class Pipelines(unittest.TestCase):
 
     def test_quickstart(self):
         result = run(PIPELINES / "quickstart", "--no-install", "-o", self.path, timeout=300)
-        self.assertEqual(result.returncode, 0, result.stderr.decode())
-        self.assertEqual(len(lines((self.path / "labels.jsonl").read_bytes())), 180)
+        self.assertEqual(result.returncode, 0, result.stdout.decode() + result.stderr.decode())
+        labels = self.path / "labels.jsonl"
+        frames = lines(labels.read_bytes())
+        self.assertEqual(len(frames), 240)
+        serials = {frame["objects"][0]["clip"]["prompts_serial"] for frame in frames}
+        self.assertEqual(len(serials), 2)  # the prompts changed once
         self.assertGreater((self.path / "annotated.webm").stat().st_size, 10000)
+        self.check_seen_when(labels)
+
+    def check_seen_when(self, labels):
+        expected = "a dog face;-;a pizza;a rocket;the word stop;colour bars;television static;a black screen"
+        right = run(PIPELINES / "seen-when.py", labels, "--every", "2", "--expect", expected)
+        self.assertEqual(right.returncode, 0, right.stdout.decode())
+        wrong = run(PIPELINES / "seen-when.py", labels, "--every", "2", "--expect", expected.replace("pizza", "ghost"))
+        self.assertEqual(wrong.returncode, 1)
 
     def tag(self, encoder, muxer, name):
         video = self.path / name
