@@ -26,4 +26,7 @@ typedef enum {
 #define CLIP_ERROR (clip_error_quark ())
 GQuark clip_error_quark (void);
 
+/** clip_model_error: sets CLIP_ERROR_MODEL with a message. Returns: FALSE */
+gboolean clip_model_error (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 G_END_DECLS

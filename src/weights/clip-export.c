@@ -33,16 +33,6 @@ typedef struct {
   FILE *file;
 } Export;
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_autofree char *message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
-  return FALSE;
-}
-
 static void
 record_free (gpointer data)
 {
@@ -162,7 +152,7 @@ round_values (const Export *export, const Record *record, float *values, gsize c
     if (export->dtype != CLIP_DTYPE_F32)
       bits = export->dtype == CLIP_DTYPE_F16 ? clip_round_f16 (value) : clip_round_bf16 (value);
     if (export->dtype != CLIP_DTYPE_F32 && (bits & 0x7fff) >= (export->dtype == CLIP_DTYPE_F16 ? 0x7c00 : 0x7f80))
-      return fail (error, "tensor %s has the value %g, too large for %s; choose %s", record->name, (double)value,
+      return clip_model_error (error, "tensor %s has the value %g, too large for %s; choose %s", record->name, (double)value,
           clip_dtype_get_name (export->dtype), export->dtype == CLIP_DTYPE_F16 ? "bf16 or fp32" : "fp32");
     for (guint b = 0; b < dtype_size (export->dtype); b++)
       *out++ = bits >> (8 * b);
@@ -194,7 +184,7 @@ read_part (const Export *export, const Record *record, const char *canonical, fl
 static gboolean
 write_bytes (Export *export, const void *bytes, gsize size, GError **error)
 {
-  return fwrite (bytes, 1, size, export->file) == size || fail (error, "cannot be written: %s", g_strerror (errno));
+  return fwrite (bytes, 1, size, export->file) == size || clip_model_error (error, "cannot be written: %s", g_strerror (errno));
 }
 
 static gboolean
@@ -243,10 +233,10 @@ write_weights (Export *export, ClipExportProgress progress, gpointer user_data, 
     if (!write_record (export, export->records->pdata[i], error))
       return FALSE;
     if (progress && !progress (i + 1, export->records->len, user_data))
-      return fail (error, "stopped");
+      return clip_model_error (error, "stopped");
   }
   return (fflush (export->file) == 0 && fsync (fileno (export->file)) == 0)
-         || fail (error, "cannot be written: %s", g_strerror (errno));
+         || clip_model_error (error, "cannot be written: %s", g_strerror (errno));
 }
 
 static gboolean
@@ -274,10 +264,10 @@ write_file (Export *export, const char *directory, ClipExportProgress progress, 
   const char *name = export->layout == CLIP_LAYOUT_HF ? "model.safetensors" : "open_clip_model.safetensors";
   g_autofree char *path = g_build_filename (directory, name, NULL);
   export->file = fopen (path, "wbex");
-  gboolean ok = export->file || fail (error, "cannot be made: %s", g_strerror (errno));
+  gboolean ok = export->file || clip_model_error (error, "cannot be made: %s", g_strerror (errno));
   ok = ok && write_weights (export, progress, user_data, error);
   if (export->file && fclose (export->file) != 0 && ok)
-    ok = fail (error, "cannot be written: %s", g_strerror (errno));
+    ok = clip_model_error (error, "cannot be written: %s", g_strerror (errno));
   if (!ok)
     g_prefix_error (error, "%s: ", name);
   return ok;

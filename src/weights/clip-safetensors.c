@@ -21,16 +21,6 @@ static const struct {
   { "I16", 2 }, { "I8", 1 }, { "U8", 1 }, { "BOOL", 1 }, { "U16", 2 }, { "U32", 4 }, { "U64", 8 },
   { "F8_E4M3", 1 }, { "F8_E5M2", 1 }, { "F8_E8M0", 1 }, { "C64", 8 } };
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_autofree char *message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
-  return FALSE;
-}
-
 static JsonArray *
 array_member (JsonObject *object, const char *name)
 {
@@ -50,7 +40,7 @@ parse_dtype (JsonObject *object, ClipTensor *tensor, gsize *item, GError **error
       *item = dtypes[i].size;
       return TRUE;
     }
-  return fail (error, "dtype is %.40s, expected F32, F16, BF16 or another of the format's types",
+  return clip_model_error (error, "dtype is %.40s, expected F32, F16, BF16 or another of the format's types",
       found ? found : "absent");
 }
 
@@ -60,14 +50,14 @@ parse_shape (JsonObject *object, ClipTensor *tensor, GError **error)
 {
   JsonArray *shape = array_member (object, "shape");
   if (!shape || json_array_get_length (shape) > CLIP_TENSOR_MAX_DIMS)
-    return fail (error, "shape is absent or has more than %d dimensions", CLIP_TENSOR_MAX_DIMS);
+    return clip_model_error (error, "shape is absent or has more than %d dimensions", CLIP_TENSOR_MAX_DIMS);
   tensor->n_dims = json_array_get_length (shape);
   tensor->count = 1;
   for (guint i = 0; i < tensor->n_dims; i++) {
     if (!clip_json_node_uint (json_array_get_element (shape, i), &tensor->shape[i]))
-      return fail (error, "dimension %u of the shape is not a whole number of 0 or more", i);
+      return clip_model_error (error, "dimension %u of the shape is not a whole number of 0 or more", i);
     if (!g_size_checked_mul (&tensor->count, tensor->count, tensor->shape[i]))
-      return fail (error, "the shape has more elements than memory can hold");
+      return clip_model_error (error, "the shape has more elements than memory can hold");
   }
   return TRUE;
 }
@@ -80,9 +70,9 @@ parse_offsets (JsonObject *object, ClipTensor *tensor, const Source *source, GEr
   if (!offsets || json_array_get_length (offsets) != 2
       || !clip_json_node_uint (json_array_get_element (offsets, 0), &begin)
       || !clip_json_node_uint (json_array_get_element (offsets, 1), &end))
-    return fail (error, "data_offsets is not two whole numbers of 0 or more");
+    return clip_model_error (error, "data_offsets is not two whole numbers of 0 or more");
   if (begin > end || end > source->length)
-    return fail (error,
+    return clip_model_error (error,
         "data_offsets are %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
         ", but the file has %" G_GSIZE_FORMAT " bytes of data; was it cut?",
         begin, end, source->length);
@@ -96,7 +86,7 @@ parse_tensor (JsonNode *node, ClipTensor *tensor, const Source *source, GError *
 {
   gsize item = 0, size;
   if (!JSON_NODE_HOLDS_OBJECT (node))
-    return fail (error, "is not an object with dtype, shape and data_offsets");
+    return clip_model_error (error, "is not an object with dtype, shape and data_offsets");
   JsonObject *object = json_node_get_object (node);
   if (!parse_dtype (object, tensor, &item, error) || !parse_shape (object, tensor, error)
       || !parse_offsets (object, tensor, source, error))
@@ -104,7 +94,7 @@ parse_tensor (JsonNode *node, ClipTensor *tensor, const Source *source, GError *
   if (g_size_checked_mul (&size, tensor->count, item) && size == tensor->size)
     return TRUE;
   g_autofree char *shape = clip_tensor_shape_string (tensor->shape, tensor->n_dims);
-  return fail (error, "is %s %s, which does not fit its %" G_GSIZE_FORMAT " bytes", tensor->dtype,
+  return clip_model_error (error, "is %s %s, which does not fit its %" G_GSIZE_FORMAT " bytes", tensor->dtype,
       shape, tensor->size);
 }
 
@@ -131,14 +121,13 @@ check_cover (const Source *source, GError **error)
   for (guint i = 0; i < all->len; i++) {
     const ClipTensor *tensor = all->pdata[i];
     if (tensor->data != next)
-      return fail (error, "tensors %s at byte %" G_GSIZE_FORMAT " of the data; the file is damaged",
+      return clip_model_error (error, "tensors %s at byte %" G_GSIZE_FORMAT " of the data; the file is damaged",
           tensor->data < next ? "overlap" : "leave a hole", (gsize)(tensor->data - source->data));
     next += tensor->size;
   }
   gsize rest = source->data + source->length - next;
   return rest == 0
-         || fail (
-             error, "%" G_GSIZE_FORMAT " bytes follow the last tensor; the file is damaged", rest);
+         || clip_model_error (error, "%" G_GSIZE_FORMAT " bytes follow the last tensor; the file is damaged", rest);
 }
 
 static gboolean
@@ -168,12 +157,12 @@ parse_bytes (ClipTensorFile *file, GError **error)
   const guint8 *bytes = clip_tensor_file_get_bytes (file, &length);
   guint64 header;
   if (length < 8)
-    return fail (error,
+    return clip_model_error (error,
         "has %" G_GSIZE_FORMAT " bytes, too few for a safetensors file; download it again", length);
   memcpy (&header, bytes, 8);
   header = GUINT64_FROM_LE (header);
   if (header > length - 8 || header > MAX_HEADER)
-    return fail (error,
+    return clip_model_error (error,
         "header of %" G_GUINT64_FORMAT " bytes in a file of %" G_GSIZE_FORMAT
         ": cut, or not a safetensors file; download it again",
         header, length);
@@ -186,27 +175,16 @@ parse_bytes (ClipTensorFile *file, GError **error)
   return parse_members (&source, json_node_get_object (root), error);
 }
 
-static ClipTensorFile *
-parse_file (ClipTensorFile *file, GError **error)
-{
-  if (parse_bytes (file, error))
-    return file;
-  g_prefix_error (error, "%s: ", clip_tensor_file_get_name (file));
-  clip_tensor_file_free (file);
-  return NULL;
-}
-
 ClipTensorFile *
 clip_safetensors_parse (const guint8 *data, gsize length, const char *name, GError **error)
 {
-  return parse_file (clip_tensor_file_new (data, length, name), error);
+  return clip_tensor_file_read (clip_tensor_file_new (data, length, name), parse_bytes, error);
 }
 
 ClipTensorFile *
 clip_safetensors_open (const char *path, GError **error)
 {
-  ClipTensorFile *file = clip_tensor_file_map (path, error);
-  return file ? parse_file (file, error) : NULL;
+  return clip_tensor_file_read (clip_tensor_file_map (path, error), parse_bytes, error);
 }
 
 gboolean

@@ -87,6 +87,17 @@ clip_tensor_file_free (ClipTensorFile *file)
   g_free (file);
 }
 
+ClipTensorFile *
+clip_tensor_file_read (
+    ClipTensorFile *file, gboolean (*parse) (ClipTensorFile *, GError **), GError **error)
+{
+  if (!file || parse (file, error))
+    return file;
+  g_prefix_error (error, "%s: ", file->name);
+  clip_tensor_file_free (file);
+  return NULL;
+}
+
 const guint8 *
 clip_tensor_file_get_bytes (ClipTensorFile *file, gsize *length)
 {

@@ -32,6 +32,16 @@ ClipTensorFile *clip_tensor_file_map (const char *path, GError **error);
 ClipTensorFile *clip_tensor_file_new (const guint8 *data, gsize length, const char *name);
 void clip_tensor_file_free (ClipTensorFile *file);
 
+/**
+ * clip_tensor_file_read:
+ * @file: (transfer full) (nullable): NULL when it could not be opened, with @error set
+ * @parse: adds the tensors
+ *
+ * Returns: @file, or NULL with an error that begins with its name
+ */
+ClipTensorFile *clip_tensor_file_read (
+    ClipTensorFile *file, gboolean (*parse) (ClipTensorFile *, GError **), GError **error);
+
 /** clip_tensor_file_get_bytes: (transfer none): the whole file */
 const guint8 *clip_tensor_file_get_bytes (ClipTensorFile *file, gsize *length);
 /** clip_tensor_file_own: keeps @bytes, into which tensors may point, as long as the file lives */

@@ -28,16 +28,6 @@ static const struct {
   { "torch.IntStorage", "I32", 4 }, { "torch.ShortStorage", "I16", 2 }, { "torch.CharStorage", "I8", 1 },
   { "torch.ByteStorage", "U8", 1 }, { "torch.BoolStorage", "BOOL", 1 } };
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_autofree char *message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
-  return FALSE;
-}
-
 /* The @index th item when it is of this kind */
 static const ClipPickleValue *
 item (const ClipPickleValue *value, guint index, ClipPickleKind kind)
@@ -55,21 +45,21 @@ find_storage (Archive *archive, const ClipPickleValue *storage, guint *type, gsi
   const ClipPickleValue *class = item (storage, 1, CLIP_PICKLE_GLOBAL), *key = item (storage, 2, CLIP_PICKLE_STRING);
   const ClipPickleValue *length = item (storage, 4, CLIP_PICKLE_INT);
   if (!class || !key || !length || length->integer < 0)
-    return fail (error, "its storage is not described as torch does");
+    return clip_model_error (error, "its storage is not described as torch does");
   for (*type = 0; *type < G_N_ELEMENTS (types); ++*type)
     if (g_str_equal (class->string, types[*type].storage))
       break;
   if (*type == G_N_ELEMENTS (types))
-    return fail (error, "its storage is a %.60s, expected FloatStorage, HalfStorage or BFloat16Storage", class->string);
+    return clip_model_error (error, "its storage is a %.60s, expected FloatStorage, HalfStorage or BFloat16Storage", class->string);
   g_autofree char *name = g_strconcat (archive->root, "data/", key->string, NULL);
   const ClipZipMember *member = g_hash_table_lookup (archive->members, name);
   if (!member)
-    return fail (error, "the archive lacks its member %.100s; download it again", name);
+    return clip_model_error (error, "the archive lacks its member %.100s; download it again", name);
   *count = length->integer;
   if (member->deflated)
-    return fail (error, "member %.100s is packed, which torch does not do; load and save it again with torch", name);
+    return clip_model_error (error, "member %.100s is packed, which torch does not do; load and save it again with torch", name);
   if (*count > member->size / types[*type].size)
-    return fail (error, "member %.100s has %" G_GSIZE_FORMAT " bytes, too few for %" G_GSIZE_FORMAT " elements of %s", name,
+    return clip_model_error (error, "member %.100s has %" G_GSIZE_FORMAT " bytes, too few for %" G_GSIZE_FORMAT " elements of %s", name,
         member->size, *count, types[*type].dtype);
   *data = member->data;
   return TRUE;
@@ -82,7 +72,7 @@ read_shape (const ClipPickleValue *value, ClipTensor *tensor, gsize offset, gsiz
 {
   const ClipPickleValue *shape = item (value, 2, CLIP_PICKLE_LIST), *strides = item (value, 3, CLIP_PICKLE_LIST);
   if (!shape || !strides || shape->items->len != strides->items->len || shape->items->len > CLIP_TENSOR_MAX_DIMS)
-    return fail (error, "its shape and strides are no two lists of at most %d numbers", CLIP_TENSOR_MAX_DIMS);
+    return clip_model_error (error, "its shape and strides are no two lists of at most %d numbers", CLIP_TENSOR_MAX_DIMS);
   gsize last = 0, expected = 1;
   tensor->n_dims = shape->items->len;
   tensor->count = 1;
@@ -90,21 +80,21 @@ read_shape (const ClipPickleValue *value, ClipTensor *tensor, gsize offset, gsiz
     const ClipPickleValue *side = item (shape, d, CLIP_PICKLE_INT), *stride = item (strides, d, CLIP_PICKLE_INT);
     gsize reach;
     if (!side || !stride || side->integer < 0 || stride->integer < 0)
-      return fail (error, "its shape or strides are not whole numbers of 0 or more");
+      return clip_model_error (error, "its shape or strides are not whole numbers of 0 or more");
     tensor->shape[d] = side->integer;
     tensor->strides[d] = stride->integer;
     tensor->strided |= side->integer > 1 && (gsize)stride->integer != expected;
     if (!g_size_checked_mul (&tensor->count, tensor->count, tensor->shape[d])
         || !g_size_checked_mul (&reach, side->integer > 0 ? side->integer - 1 : 0, tensor->strides[d])
         || !g_size_checked_add (&last, last, reach))
-      return fail (error, "its shape has more elements than memory can hold");
+      return clip_model_error (error, "its shape has more elements than memory can hold");
     expected = tensor->count;
   }
   *span = tensor->count ? last + 1 : 0;
   if (*span == 0 || (last < count && offset < count - last))
     /* one element used for many would make a small file a large tensor */
-    return tensor->count <= count || fail (error, "it has more elements than its storage");
-  return fail (error, "it reaches beyond its storage of %" G_GSIZE_FORMAT " elements", count);
+    return tensor->count <= count || clip_model_error (error, "it has more elements than its storage");
+  return clip_model_error (error, "it reaches beyond its storage of %" G_GSIZE_FORMAT " elements", count);
 }
 
 static gboolean
@@ -117,7 +107,7 @@ add_tensor (Archive *archive, const char *name, const ClipPickleValue *value, GE
   guint type = 0;
   gboolean ok = storage && offset && offset->integer >= 0;
   if (!ok)
-    fail (error, "it is not described as torch does");
+    clip_model_error (error, "it is not described as torch does");
   ok = ok && find_storage (archive, storage, &type, &count, &data, error)
        && read_shape (value, &tensor, offset->integer, count, &span, error);
   if (!ok) {
@@ -145,7 +135,7 @@ add_members (Archive *archive, const char *prefix, const ClipPickleValue *dict, 
       continue;
     g_autofree char *name = *prefix ? g_strconcat (prefix, ".", key->string, NULL) : g_strdup (key->string);
     if (strlen (name) > MAX_NAME)
-      return fail (error, "has a name of over %d bytes", MAX_NAME);
+      return clip_model_error (error, "has a name of over %d bytes", MAX_NAME);
     if (!add_value (archive, name, dict->items->pdata[i + 1], depth, error))
       return FALSE;
   }
@@ -161,7 +151,7 @@ add_value (Archive *archive, const char *name, const ClipPickleValue *value, gui
   if (!members || members->kind != CLIP_PICKLE_DICT)
     return TRUE;
   if (depth == MAX_DEPTH)
-    return fail (error, "has modules %d deep in one another, which no CLIP model needs", MAX_DEPTH);
+    return clip_model_error (error, "has modules %d deep in one another, which no CLIP model needs", MAX_DEPTH);
   /* a module that is used in two places is met once: names double with every level otherwise */
   if (!g_hash_table_add (archive->seen, (gpointer)value))
     return TRUE;
@@ -178,7 +168,7 @@ find_dict (const ClipPickleValue *root, GError **error)
     return inner;
   if (dict && dict->kind == CLIP_PICKLE_DICT)
     return dict;
-  fail (error, "holds no dictionary of tensors, expected a model's state_dict");
+  clip_model_error (error, "holds no dictionary of tensors, expected a model's state_dict");
   return NULL;
 }
 
@@ -219,7 +209,7 @@ read_pickle (Archive *archive, const ClipZipMember *member, GError **error)
     return FALSE;
   if (!(is_wrapped (dict) ? add_wrapped (archive, dict, error) : add_members (archive, "", dict, 0, error)))
     return FALSE;
-  return archive->tensors > 0 || fail (error, "holds no tensors, expected a model's state_dict");
+  return archive->tensors > 0 || clip_model_error (error, "holds no tensors, expected a model's state_dict");
 }
 
 /* "NAME/data.pkl", whatever NAME is; NULL when there is none */
@@ -245,7 +235,7 @@ check_byte_order (Archive *archive, GError **error)
   g_autofree char *name = g_strconcat (archive->root, "byteorder", NULL);
   const ClipZipMember *member = g_hash_table_lookup (archive->members, name);
   return !member || member->size != 3 || member->deflated || memcmp (member->data, "big", 3) != 0
-         || fail (error, "was written on a big-endian machine; load and save it again on a little-endian one");
+         || clip_model_error (error, "was written on a big-endian machine; load and save it again on a little-endian one");
 }
 
 static gboolean
@@ -253,7 +243,7 @@ read_archive (Archive *archive, GError **error)
 {
   const ClipZipMember *pickle = find_pickle (archive);
   if (!pickle)
-    return fail (error, "is a zip archive without data.pkl, expected one of torch.save or torch.jit.save");
+    return clip_model_error (error, "is a zip archive without data.pkl, expected one of torch.save or torch.jit.save");
   if (!check_byte_order (archive, error))
     return FALSE;
   if (read_pickle (archive, pickle, error))
@@ -268,7 +258,7 @@ parse_bytes (ClipTensorFile *file, GError **error)
   gsize length;
   const guint8 *bytes = clip_tensor_file_get_bytes (file, &length);
   if (length < 4 || memcmp (bytes, "PK", 2) != 0)
-    return fail (error, "is no zip archive, as torch writes since 1.6; load it with torch and save it again");
+    return clip_model_error (error, "is no zip archive, as torch writes since 1.6; load it with torch and save it again");
   Archive archive = { .file = file, .members = clip_zip_read (bytes, length, error) };
   if (!archive.members)
     return FALSE;
@@ -280,27 +270,16 @@ parse_bytes (ClipTensorFile *file, GError **error)
   return ok;
 }
 
-static ClipTensorFile *
-parse_file (ClipTensorFile *file, GError **error)
-{
-  if (parse_bytes (file, error))
-    return file;
-  g_prefix_error (error, "%s: ", clip_tensor_file_get_name (file));
-  clip_tensor_file_free (file);
-  return NULL;
-}
-
 ClipTensorFile *
 clip_torch_parse (const guint8 *data, gsize length, const char *name, GError **error)
 {
-  return parse_file (clip_tensor_file_new (data, length, name), error);
+  return clip_tensor_file_read (clip_tensor_file_new (data, length, name), parse_bytes, error);
 }
 
 ClipTensorFile *
 clip_torch_open (const char *path, GError **error)
 {
-  ClipTensorFile *file = clip_tensor_file_map (path, error);
-  return file ? parse_file (file, error) : NULL;
+  return clip_tensor_file_read (clip_tensor_file_map (path, error), parse_bytes, error);
 }
 
 gboolean

@@ -22,16 +22,6 @@ typedef struct {
   guint64 count, size, offset;
 } Directory;
 
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_autofree char *message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
-  return FALSE;
-}
-
 static guint64
 get (const guint8 *p, guint bytes)
 {
@@ -72,7 +62,7 @@ read_end64 (const Archive *archive, gsize end, Directory *directory, GError **er
     return TRUE;
   const guint64 at = get (archive->bytes + end - LOCATOR_SIZE + 8, 8);
   if (!is_signed (archive, at, END64_SIZE, "PK\6\6"))
-    return fail (error, "its zip64 end record is not where it should be; download it again");
+    return clip_model_error (error, "its zip64 end record is not where it should be; download it again");
   const guint8 *record = archive->bytes + at;
   *directory = (Directory){ get (record + 32, 8), get (record + 40, 8), get (record + 48, 8) };
   return TRUE;
@@ -83,7 +73,7 @@ find_directory (const Archive *archive, Directory *directory, GError **error)
 {
   gsize end = 0;
   if (!find_end (archive, &end))
-    return fail (error, "has no directory at its end: it was cut; download it again");
+    return clip_model_error (error, "has no directory at its end: it was cut; download it again");
   const guint8 *record = archive->bytes + end;
   *directory = (Directory){ get (record + 10, 2), get (record + 12, 4), get (record + 16, 4) };
   if (!read_end64 (archive, end, directory, error))
@@ -91,7 +81,7 @@ find_directory (const Archive *archive, Directory *directory, GError **error)
   if (directory->offset <= end && directory->size <= end - directory->offset
       && directory->count <= MIN (MAX_MEMBERS, directory->size / ENTRY_SIZE))
     return TRUE;
-  return fail (error,
+  return clip_model_error (error,
       "its directory of %" G_GUINT64_FORMAT " members, %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
       " does not lie inside the file; download it again",
       directory->count, directory->size, directory->offset);
@@ -127,11 +117,11 @@ static gboolean
 locate (const Archive *archive, guint64 offset, ClipZipMember *member, const char *name, GError **error)
 {
   if (!is_signed (archive, offset, LOCAL_SIZE, "PK\3\4"))
-    return fail (error, "member %.100s is not where the directory says; download it again", name);
+    return clip_model_error (error, "member %.100s is not where the directory says; download it again", name);
   const guint8 *local = archive->bytes + offset;
   const guint64 begin = offset + LOCAL_SIZE + get (local + 26, 2) + get (local + 28, 2);
   if (begin > archive->length || member->packed > archive->length - begin)
-    return fail (error,
+    return clip_model_error (error,
         "member %.100s has %" G_GSIZE_FORMAT " bytes at %" G_GUINT64_FORMAT
         ", but the file ends at %" G_GSIZE_FORMAT "; download it again",
         name, member->packed, begin, archive->length);
@@ -144,24 +134,24 @@ static gboolean
 read_entry (const Archive *archive, const guint8 *entry, gsize left, GHashTable *members, gsize *used, GError **error)
 {
   if (left < ENTRY_SIZE || memcmp (entry, "PK\1\2", 4) != 0)
-    return fail (error, "its directory is damaged; download it again");
+    return clip_model_error (error, "its directory is damaged; download it again");
   const gsize name_length = get (entry + 28, 2), extra_length = get (entry + 30, 2);
   *used = ENTRY_SIZE + name_length + extra_length + get (entry + 32, 2);
   if (*used > left)
-    return fail (error, "its directory is damaged; download it again");
+    return clip_model_error (error, "its directory is damaged; download it again");
   g_autofree char *name = g_strndup ((const char *)entry + ENTRY_SIZE, name_length);
   guint64 packed = get (entry + 20, 4), size = get (entry + 24, 4), offset = get (entry + 42, 4);
   guint64 *fields[] = { &size, &packed, &offset, NULL };
   if (!read_extra64 (entry + ENTRY_SIZE + name_length, extra_length, fields))
-    return fail (error, "member %.100s has a damaged extra field; download it again", name);
+    return clip_model_error (error, "member %.100s has a damaged extra field; download it again", name);
   const guint64 flags = get (entry + 8, 2), method = get (entry + 10, 2);
   if ((flags & 1) || (method != 0 && method != 8) || (method == 0 && packed != size))
-    return fail (error, "member %.100s is encrypted or packed in a way that torch does not use", name);
+    return clip_model_error (error, "member %.100s is encrypted or packed in a way that torch does not use", name);
   ClipZipMember member = { method == 8, NULL, packed, size };
   if (!locate (archive, offset, &member, name, error))
     return FALSE;
   if (g_hash_table_contains (members, name))
-    return fail (error, "member %.100s occurs twice", name);
+    return clip_model_error (error, "member %.100s occurs twice", name);
   g_hash_table_insert (members, g_steal_pointer (&name), g_memdup2 (&member, sizeof member));
   return TRUE;
 }
@@ -197,7 +187,7 @@ GBytes *
 clip_zip_unpack (const ClipZipMember *member, gsize limit, GError **error)
 {
   if (member->size > limit || member->packed > limit) {
-    fail (error, "has %" G_GSIZE_FORMAT " bytes, expected at most %" G_GSIZE_FORMAT, member->size, limit);
+    clip_model_error (error, "has %" G_GSIZE_FORMAT " bytes, expected at most %" G_GSIZE_FORMAT, member->size, limit);
     return NULL;
   }
   if (!member->deflated)
@@ -206,6 +196,6 @@ clip_zip_unpack (const ClipZipMember *member, gsize limit, GError **error)
   if (inflate_member (member, out))
     return g_bytes_new_take (out, member->size);
   g_free (out);
-  fail (error, "is damaged: it cannot be unpacked");
+  clip_model_error (error, "is damaged: it cannot be unpacked");
   return NULL;
 }

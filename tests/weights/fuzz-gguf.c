@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libFuzzer entry: any bytes as a GGUF file, its values under the keys of CLIP models, and as a list of tokens.
  * Run: fuzz-gguf -max_total_time=60 CORPUS-DIRECTORY */
+#include "fuzz-touch.h"
 #include "text/clip-tokenizer.h"
 #include "weights/clip-gguf.h"
 #include "weights/clip-weights-private.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
-
-/* Touches both ends of what is promised to lie inside the file */
-static void
-use_tensors (ClipTensorFile *file)
-{
-  g_autoptr (GList) names = clip_tensor_file_get_names (file);
-  volatile guint8 sum G_GNUC_UNUSED = 0;
-  for (GList *l = names; l; l = l->next) {
-    const ClipTensor *tensor = clip_tensor_file_lookup (file, l->data);
-    if (tensor->size)
-      sum += tensor->data[0] + tensor->data[tensor->size - 1];
-  }
-}
 
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
@@ -34,6 +22,6 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_clear_pointer (&config.tokens, g_bytes_unref);
   file = clip_gguf_take_tensors (gguf, NULL);
   if (file)
-    use_tensors (file);
+    touch_tensors (file);
   return 0;
 }

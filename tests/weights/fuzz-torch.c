@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libFuzzer entry: any bytes as a torch archive, as its zip directory, and as a pickle alone.
  * Run: fuzz-torch -max_total_time=60 CORPUS-DIRECTORY */
+#include "fuzz-touch.h"
 #include "weights/clip-pickle.h"
 #include "weights/clip-torch.h"
 #include "weights/clip-zip.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
-
-/* Touches both ends of what is promised to lie inside the file */
-static void
-use_tensors (ClipTensorFile *file)
-{
-  g_autoptr (GList) names = clip_tensor_file_get_names (file);
-  volatile guint8 sum G_GNUC_UNUSED = 0;
-  for (GList *l = names; l; l = l->next) {
-    const ClipTensor *tensor = clip_tensor_file_lookup (file, l->data);
-    if (tensor->size)
-      sum += tensor->data[0] + tensor->data[tensor->size - 1];
-  }
-}
 
 static void
 use_members (GHashTable *members)
@@ -43,7 +31,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_autoptr (GHashTable) members = clip_zip_read (data, size, NULL);
   clip_pickle_free (clip_pickle_read (data, size, NULL));
   if (file)
-    use_tensors (file);
+    touch_tensors (file);
   if (members)
     use_members (members);
   return 0;
