@@ -28,7 +28,7 @@ class Pipelines(unittest.TestCase):
         self.path = pathlib.Path(self.folder.name)
 
     def test_help(self):
-        for name in ("quickstart", "tag-file", "tag-camera", "tag-rtsp", "describe-image", "fetch-model"):
+        for name in ("quickstart", "tag-file", "tag-camera", "tag-rtsp", "describe-image", "fetch-model", "train-demo"):
             self.assertEqual(run(PIPELINES / name, "--help").returncode, 0, name)
 
     def test_read_labels(self):
