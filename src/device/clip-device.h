@@ -120,6 +120,8 @@ gboolean clip_buffer_write (ClipBuffer *buffer, ClipQueue *queue, gsize offset, 
     gsize size, GError **error);
 gboolean clip_buffer_read (ClipBuffer *buffer, ClipQueue *queue, gsize offset, void *data,
     gsize size, GError **error);
+/** clip_buffer_copy: enqueues a copy of @to's size from @offset of @from */
+gboolean clip_buffer_copy (ClipBuffer *from, ClipQueue *queue, gsize offset, ClipBuffer *to, GError **error);
 /** clip_buffer_map: blocking map of the whole buffer (zero copy on CPU devices); undo with clip_buffer_unmap() */
 void *clip_buffer_map (ClipBuffer *buffer, ClipQueue *queue, cl_map_flags flags, GError **error);
 void clip_buffer_unmap (ClipBuffer *buffer, ClipQueue *queue, void *pointer);

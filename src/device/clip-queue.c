@@ -257,6 +257,15 @@ clip_buffer_read (ClipBuffer *buffer, ClipQueue *queue, gsize offset, void *data
   return code == CL_SUCCESS || clip_cl_error (error, code, "copying from the device");
 }
 
+gboolean
+clip_buffer_copy (ClipBuffer *from, ClipQueue *queue, gsize offset, ClipBuffer *to, GError **error)
+{
+  g_return_val_if_fail (offset <= from->size && to->size <= from->size - offset, FALSE);
+  cl_int code
+      = clEnqueueCopyBuffer (queue->queue, from->mem, to->mem, offset, 0, to->size, 0, NULL, NULL);
+  return code == CL_SUCCESS || clip_cl_error (error, code, "copying on the device");
+}
+
 void *
 clip_buffer_map (ClipBuffer *buffer, ClipQueue *queue, cl_map_flags flags, GError **error)
 {

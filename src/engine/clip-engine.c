@@ -1,35 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "clip-engine.h"
+#include <string.h>
 
-#include <math.h>
-
-#include "clip-prompt-job.h"
-
-/* A frame that its owner waits for. Lives on the owner's stack. */
-typedef struct {
-  const ClipFrame *frame;
-  float *embedding, *norm;
-  guint8 *rgb; /* when set: only preprocess */
-  gboolean done, ok;
-  GError **error;
-} FrameJob;
-
-struct _ClipEngine {
-  gatomicrefcount refs;
-  ClipQueue *queue;
-  ClipModel *model;
-  ClipPreprocessor *preprocessor;
-  ClipTokenizer *tokenizer;
-  ClipBuffer *pixels; /* [1,3,size,size] */
-  guint text_rows; /* tokens whose encoding costs about as much as a frame's */
-  GThread *worker;
-
-  GMutex lock; /* guards what follows */
-  GCond work, done;
-  GQueue frames;  /* of FrameJob */
-  GQueue prompts; /* of ClipPromptJob */
-  gboolean quit, frame_was_last;
-};
+#include "clip-engine-private.h"
 
 /* Multiply-adds of a transformer per token, attention left out. */
 static double
@@ -54,44 +26,14 @@ engine_free (ClipEngine *engine)
   g_clear_pointer (&engine->tokenizer, clip_tokenizer_free);
   g_clear_pointer (&engine->pixels, clip_buffer_unref);
   g_clear_pointer (&engine->queue, clip_queue_unref);
+  g_ptr_array_unref (engine->streams);
+  g_free (engine->embeddings);
+  g_free (engine->norms);
+  g_free (engine->id);
   g_mutex_clear (&engine->lock);
   g_cond_clear (&engine->work);
   g_cond_clear (&engine->done);
   g_free (engine);
-}
-
-static gboolean
-encode_frame (ClipEngine *engine, FrameJob *job)
-{
-  if (job->rgb)
-    return clip_preprocessor_run_rgb (engine->preprocessor, job->frame, job->rgb, job->error);
-  float norm;
-  if (!clip_preprocessor_run (engine->preprocessor, job->frame, engine->pixels, 0, job->error)
-      || !clip_model_encode_pixels (
-          engine->model, engine->pixels, 1, job->embedding, &norm, job->error))
-    return FALSE;
-  if (!isfinite (norm)) {
-    g_set_error (job->error, CLIP_ERROR, CLIP_ERROR_MODEL,
-        "the image embedding is not finite; the model's weights are damaged");
-    return FALSE;
-  }
-  if (job->norm)
-    *job->norm = norm;
-  return TRUE;
-}
-
-/* Call with the lock held; it is released while the frame is encoded. */
-static void
-serve_frame (ClipEngine *engine)
-{
-  FrameJob *job = g_queue_pop_head (&engine->frames);
-  g_mutex_unlock (&engine->lock);
-  gboolean ok = encode_frame (engine, job);
-  g_mutex_lock (&engine->lock);
-  job->ok = ok;
-  job->done = TRUE;
-  engine->frame_was_last = TRUE;
-  g_cond_broadcast (&engine->done);
 }
 
 /* Call with the lock held; it is released during the step. */
@@ -105,23 +47,40 @@ serve_prompts (ClipEngine *engine)
     clip_prompt_job_free (job);
   g_mutex_lock (&engine->lock);
   if (more)
-    g_queue_push_head (&engine->prompts, job);
+    g_queue_push_tail (&engine->prompts, job); /* sets of several elements take turns */
   engine->frame_was_last = FALSE;
 }
 
-/* Frames and steps of prompts take turns when both are waiting, so that neither starves. */
+/* Frames and steps of prompts take turns when both are waiting, so that neither starves. Call with the lock held.
+ * Returns: FALSE when there is nothing to do before @until (monotonic, us; 0: for ever) */
+static gboolean
+serve (ClipEngine *engine, gint64 *until)
+{
+  gboolean prompts = !g_queue_is_empty (&engine->prompts), due = engine->waiting > 0;
+  guint limit = due ? clip_batch_limit (engine) : 0;
+  *until = due && engine->waiting < limit ? clip_batch_deadline (engine) : 0;
+  if (*until > g_get_monotonic_time ())
+    due = FALSE;
+  if (due && !(prompts && engine->frame_was_last)) {
+    clip_batch_serve (engine, limit);
+    engine->frame_was_last = TRUE;
+  } else if (prompts) {
+    serve_prompts (engine);
+  }
+  return due || prompts;
+}
+
 static gpointer
 work (gpointer data)
 {
   ClipEngine *engine = data;
+  gint64 until;
   g_mutex_lock (&engine->lock);
   while (!engine->quit) {
-    gboolean frames = !g_queue_is_empty (&engine->frames);
-    gboolean prompts = !g_queue_is_empty (&engine->prompts);
-    if (frames && !(prompts && engine->frame_was_last))
-      serve_frame (engine);
-    else if (prompts)
-      serve_prompts (engine);
+    if (serve (engine, &until))
+      continue;
+    if (until)
+      g_cond_wait_until (&engine->work, &engine->lock, until);
     else
       g_cond_wait (&engine->work, &engine->lock);
   }
@@ -157,11 +116,8 @@ open_model (ClipEngine *engine, const char *path, GError **error)
   engine->tokenizer = clip_model_open_tokenizer (config, error);
   if (!engine->tokenizer)
     return FALSE;
-  gsize floats = (gsize) 3 * config->preprocess.size * config->preprocess.size;
-  engine->pixels
-      = clip_buffer_new (clip_queue_get_device (engine->queue), floats * sizeof (float), error);
   engine->text_rows = text_rows_per_frame (config);
-  return engine->pixels != NULL;
+  return TRUE;
 }
 
 ClipEngine *
@@ -178,6 +134,8 @@ clip_engine_new (const char *model, const char *device_selector, GError **error)
   g_mutex_init (&engine->lock);
   g_cond_init (&engine->work);
   g_cond_init (&engine->done);
+  engine->streams = g_ptr_array_new ();
+  engine->memory_limit = CLIP_BATCH_MAX;
   engine->queue = clip_queue_new (device, error);
   if (!engine->queue || !open_model (engine, path, error)) {
     engine_free (engine);
@@ -197,7 +155,7 @@ clip_engine_ref (ClipEngine *engine)
 void
 clip_engine_unref (ClipEngine *engine)
 {
-  if (!g_atomic_ref_count_dec (&engine->refs))
+  if (!(engine->id ? clip_share_forget (engine) : g_atomic_ref_count_dec (&engine->refs)))
     return;
   g_mutex_lock (&engine->lock);
   engine->quit = TRUE;
@@ -227,31 +185,32 @@ clip_engine_get_gemm_backend (ClipEngine *engine)
   return clip_model_get_gemm_backend (engine->model);
 }
 
-static gboolean
-submit_and_wait (ClipEngine *engine, FrameJob *job)
+ClipEngineStats
+clip_engine_get_stats (ClipEngine *engine)
 {
   g_mutex_lock (&engine->lock);
-  g_queue_push_tail (&engine->frames, job);
-  g_cond_signal (&engine->work);
-  while (!job->done)
-    g_cond_wait (&engine->done, &engine->lock);
+  ClipEngineStats stats = engine->stats;
   g_mutex_unlock (&engine->lock);
-  return job->ok;
+  return stats;
 }
 
 gboolean
 clip_engine_encode_frame (
     ClipEngine *engine, const ClipFrame *frame, float *embedding, float *norm, GError **error)
 {
-  FrameJob job = { .frame = frame, .embedding = embedding, .norm = norm, .error = error };
-  return submit_and_wait (engine, &job);
-}
-
-gboolean
-clip_engine_preprocess (ClipEngine *engine, const ClipFrame *frame, guint8 *rgb, GError **error)
-{
-  FrameJob job = { .frame = frame, .rgb = rgb, .error = error };
-  return submit_and_wait (engine, &job);
+  g_autoptr (ClipStream) stream = clip_stream_new (engine);
+  g_autoptr (ClipJob) job = clip_job_new (engine, frame, NULL, 1, NULL, NULL);
+  float length;
+  clip_stream_submit (stream, job, FALSE);
+  if (clip_stream_wait (stream, job) != CLIP_JOB_DONE) {
+    g_propagate_error (error, g_error_copy (clip_job_get_error (job)));
+    return FALSE;
+  }
+  const float *result = clip_job_get_embedding (job, 0, &length);
+  memcpy (embedding, result, clip_engine_get_config (engine)->embed_dim * sizeof (float));
+  if (norm)
+    *norm = length;
+  return TRUE;
 }
 
 void

@@ -19,9 +19,25 @@ typedef struct _ClipEngine ClipEngine;
  * Loads the model and starts the worker. Blocks.
  */
 ClipEngine *clip_engine_new (const char *model, const char *device, GError **error);
+/**
+ * clip_engine_open_shared:
+ * @id: a name that its users have agreed on
+ * @model: a directory or file, as clip_model_find() gives it
+ *
+ * The engine that somebody holds under this name, or a new one. A second caller waits while the first loads.
+ *
+ * Returns: (transfer full): NULL also when the name is in use with another model or device
+ */
+ClipEngine *clip_engine_open_shared (const char *id, const char *model, const char *device, GError **error);
 ClipEngine *clip_engine_ref (ClipEngine *engine);
 void clip_engine_unref (ClipEngine *engine);
 const ClipModelConfig *clip_engine_get_config (ClipEngine *engine);
+/** ClipEngineStats: since the start; regions / batches is the mean size of a batch */
+typedef struct {
+  guint64 batches, regions;
+} ClipEngineStats;
+
+ClipEngineStats clip_engine_get_stats (ClipEngine *engine);
 const char *clip_engine_get_device_name (ClipEngine *engine);
 const char *clip_engine_get_gemm_backend (ClipEngine *engine);
 
@@ -88,10 +104,6 @@ ClipEncodedPrompts *clip_engine_encode_prompts (ClipEngine *engine, ClipPromptSe
 
 /** clip_engine_tokenize: (transfer full): see clip_tokenizer_encode() */
 GArray *clip_engine_tokenize (ClipEngine *engine, const char *text, gssize length, GError **error);
-
-/** clip_engine_preprocess: (array): rgb receives size*size*3 bytes, as clip_preprocessor_run_rgb() */
-gboolean clip_engine_preprocess (ClipEngine *engine, const ClipFrame *frame, guint8 *rgb,
-    GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipEngine, clip_engine_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipEncodedPrompts, clip_encoded_prompts_unref)

@@ -22,6 +22,9 @@ typedef enum {
   CLIP_CHROMA_CENTER_Y = 0, CLIP_CHROMA_TOP_Y = 2,
 } ClipChromaSite;
 
+/** ClipRect: in pixels */
+typedef struct { guint x, y, width, height; } ClipRect;
+
 /** ClipFrame: a picture in host memory, not owned. Strides in bytes, may exceed the row, never negative. */
 typedef struct {
   ClipFormat format;
@@ -33,6 +36,7 @@ typedef struct {
   guint chroma_site; /* ClipChromaSite flags; 4:2:0 and 4:2:2 */
   gboolean use_alpha; /* RGBA etc.: resize premultiplied, drop alpha after, as openai/CLIP does with PNG;
                          FALSE: alpha is ignored */
+  ClipRect crop; /* the part that is the picture; width 0: all of it */
 } ClipFrame;
 
 /**
