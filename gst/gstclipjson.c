@@ -165,6 +165,10 @@ add_label (JsonBuilder *b, const GstStructure *label)
   add_int (b, "label_id", get_uint (label, "label-id"));
   add_double (b, "cosine", get_double (label, "cosine"));
   add_double (b, "confidence", get_double (label, "confidence"));
+  if (gst_structure_has_field (label, "frame-cosine")) {
+    add_double (b, "frame_cosine", get_double (label, "frame-cosine"));
+    add_double (b, "frame_confidence", get_double (label, "frame-confidence"));
+  }
   add_boolean (b, "negative", get_boolean (label, "negative"));
   add_boolean (b, "passed", get_boolean (label, "passed"));
   json_builder_end_object (b);
@@ -194,6 +198,19 @@ add_classification (JsonBuilder *b, const GstStructure *object, const char *mode
 }
 
 static void
+add_window (JsonBuilder *b, const GstStructure *window)
+{
+  guint64 span = 0;
+  gst_structure_get_uint64 (window, "span", &span);
+  json_builder_set_member_name (b, "window");
+  json_builder_begin_object (b);
+  add_string (b, "pooling", gst_structure_get_string (window, "pooling"));
+  add_int (b, "frames", get_uint (window, "frames"));
+  add_double (b, "span_ms", span / (gdouble) GST_MSECOND);
+  json_builder_end_object (b);
+}
+
+static void
 add_clip (JsonBuilder *b, const GstStructure *meta, const GstStructure *object)
 {
   guint64 age = 0;
@@ -205,6 +222,9 @@ add_clip (JsonBuilder *b, const GstStructure *meta, const GstStructure *object)
   add_double (b, "age_ms", age / (gdouble) GST_MSECOND);
   add_int (b, "prompts_serial", get_uint (meta, "prompts-serial"));
   add_double (b, "logit_scale", get_double (meta, "logit-scale"));
+  const GValue *window = gst_structure_get_value (object, "window");
+  if (window)
+    add_window (b, gst_value_get_structure (window));
   json_builder_set_member_name (b, "labels");
   json_builder_begin_array (b);
   for (guint i = 0; i < array_size (labels); i++)
@@ -221,6 +241,12 @@ add_object (JsonBuilder *b, const GstStructure *meta, const GstStructure *object
   add_int (b, "y", get_uint (object, "y"));
   add_int (b, "w", get_uint (object, "w"));
   add_int (b, "h", get_uint (object, "h"));
+  const char *object_class = gst_structure_get_string (object, "object-class");
+  guint64 tracking_id;
+  if (object_class)
+    add_string (b, "roi_type", object_class);
+  if (gst_structure_get_uint64 (object, "tracking-id", &tracking_id))
+    add_int (b, "id", (gint64) tracking_id);
   add_classification (b, object, gst_structure_get_string (meta, "model"));
   add_clip (b, meta, object);
   json_builder_end_object (b);

@@ -20,6 +20,24 @@ gst_clip_meta_register (void)
   }
 }
 
+void
+gst_clip_meta_append (GValue *array, GstStructure *structure)
+{
+  GValue value = G_VALUE_INIT;
+  g_value_init (&value, GST_TYPE_STRUCTURE);
+  g_value_take_boxed (&value, structure);
+  gst_value_array_append_and_take_value (array, &value);
+}
+
+GstStructure *
+gst_clip_meta_new (const char *model, guint serial, gdouble logit_scale, GValue *objects)
+{
+  GstStructure *fields = gst_structure_new (GST_CLIP_META_NAME, "model", G_TYPE_STRING, model, "prompts-serial",
+      G_TYPE_UINT, serial, "logit-scale", G_TYPE_DOUBLE, logit_scale, NULL);
+  gst_structure_take_value (fields, "objects", objects);
+  return fields;
+}
+
 static gboolean
 copy_field (GQuark field, const GValue *value, gpointer structure)
 {

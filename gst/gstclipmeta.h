@@ -16,11 +16,25 @@ G_BEGIN_DECLS
  *     labels: a GstValueArray of structures "label" in the order of the prompts, with label (string),
  *       label-id (uint), cosine (double), confidence (double), negative (boolean), passed (boolean)
  *     top: a GstValueArray of label-id (uint) of the labels that are reported, best first
+ *   and, where they apply:
+ *     window: a structure with pooling (string), frames (uint) and span (guint64, ns, from the oldest of them to the
+ *       newest): the labels' cosine and confidence are then the window's, and each label has frame-cosine and
+ *       frame-confidence (double) of the newest frame alone
+ *     object-class (string), tracking-id (guint64) of a region
+ *
+ * The full frame is one object. With regions there is one for each region that has been classified; before the first
+ * result of a live stream there is none.
  */
 #define GST_CLIP_META_NAME "GstClipMeta"
 
 /** gst_clip_meta_register: once per process, at the plugin's start */
 void gst_clip_meta_register (void);
+
+/** gst_clip_meta_new: (transfer full): the fields; @objects: (transfer full): a GstValueArray, cleared on return */
+GstStructure *gst_clip_meta_new (const char *model, guint serial, gdouble logit_scale, GValue *objects);
+
+/** gst_clip_meta_append: puts @structure (transfer full) into a GstValueArray */
+void gst_clip_meta_append (GValue *array, GstStructure *structure);
 
 /** gst_clip_meta_set: puts @fields (transfer full) onto a writable buffer, in place of an older result */
 void gst_clip_meta_set (GstBuffer *buffer, GstStructure *fields);

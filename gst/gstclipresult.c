@@ -24,20 +24,37 @@ select_top (GstClipResult *result, const GstClipRules *rules)
   }
 }
 
+/* (transfer full): [p] */
+static ClipScore *
+score (ClipEncodedPrompts *prompts, const float *embedding, const ClipModelConfig *config, const GstClipRules *rules)
+{
+  guint p = clip_prompt_set_get_size (prompts->set);
+  ClipScore *scores = g_new0 (ClipScore, p);
+  gdouble scale = rules->logit_scale > 0 ? rules->logit_scale : config->logit_scale;
+  clip_score (embedding, prompts->matrix, p, prompts->embed_dim, (float) scale, config->logit_bias,
+      clip_scoring_resolve (rules->scoring, config->family == CLIP_FAMILY_SIGLIP), scores);
+  return scores;
+}
+
 GstClipResult *
 gst_clip_result_new (ClipEncodedPrompts *prompts, const float *embedding, float norm, const ClipModelConfig *config,
     const GstClipRules *rules)
 {
   GstClipResult *result = g_new0 (GstClipResult, 1);
-  guint p = clip_prompt_set_get_size (prompts->set);
   result->prompts = clip_encoded_prompts_ref (prompts);
-  result->scores = g_new0 (ClipScore, p);
   result->logit_scale = rules->logit_scale > 0 ? rules->logit_scale : config->logit_scale;
-  clip_score (embedding, prompts->matrix, p, prompts->embed_dim, (float) result->logit_scale, config->logit_bias,
-      clip_scoring_resolve (rules->scoring, config->family == CLIP_FAMILY_SIGLIP), result->scores);
+  result->scores = score (prompts, embedding, config, rules);
   if (norm > 0.0f)
     select_top (result, rules);
   return result;
+}
+
+void
+gst_clip_result_add_frame (
+    GstClipResult *result, const float *embedding, const ClipModelConfig *config, const GstClipRules *rules)
+{
+  g_free (result->frame_scores);
+  result->frame_scores = score (result->prompts, embedding, config, rules);
 }
 
 void
@@ -45,6 +62,7 @@ gst_clip_result_free (GstClipResult *result)
 {
   clip_encoded_prompts_unref (result->prompts);
   g_free (result->scores);
+  g_free (result->frame_scores);
   g_free (result->top);
   g_free (result);
 }
@@ -53,15 +71,6 @@ const ClipLabel *
 gst_clip_result_get_top_label (const GstClipResult *result)
 {
   return result->n_top > 0 ? clip_prompt_set_get (result->prompts->set, result->top[0]) : NULL;
-}
-
-static void
-append_structure (GValue *array, GstStructure *structure)
-{
-  GValue value = G_VALUE_INIT;
-  g_value_init (&value, GST_TYPE_STRUCTURE);
-  g_value_take_boxed (&value, structure);
-  gst_value_array_append_and_take_value (array, &value);
 }
 
 static gboolean
@@ -81,11 +90,14 @@ set_labels (const GstClipResult *result, GstStructure *object)
   g_value_init (&labels, GST_TYPE_ARRAY);
   for (guint i = 0; i < clip_prompt_set_get_size (result->prompts->set); i++) {
     const ClipLabel *label = clip_prompt_set_get (result->prompts->set, i);
-    append_structure (&labels,
-        gst_structure_new ("label", "label", G_TYPE_STRING, label->label, "label-id", G_TYPE_UINT, i, "cosine",
-            G_TYPE_DOUBLE, (gdouble) result->scores[i].cosine, "confidence", G_TYPE_DOUBLE,
-            (gdouble) result->scores[i].confidence, "negative", G_TYPE_BOOLEAN, label->negative, "passed",
-            G_TYPE_BOOLEAN, is_top (result, i), NULL));
+    GstStructure *s = gst_structure_new ("label", "label", G_TYPE_STRING, label->label, "label-id", G_TYPE_UINT, i,
+        "cosine", G_TYPE_DOUBLE, (gdouble) result->scores[i].cosine, "confidence", G_TYPE_DOUBLE,
+        (gdouble) result->scores[i].confidence, "negative", G_TYPE_BOOLEAN, label->negative, "passed",
+        G_TYPE_BOOLEAN, is_top (result, i), NULL);
+    if (result->frame_scores)
+      gst_structure_set (s, "frame-cosine", G_TYPE_DOUBLE, (gdouble) result->frame_scores[i].cosine,
+          "frame-confidence", G_TYPE_DOUBLE, (gdouble) result->frame_scores[i].confidence, NULL);
+    gst_clip_meta_append (&labels, s);
   }
   gst_structure_take_value (object, "labels", &labels);
 }
@@ -105,20 +117,10 @@ set_top (const GstClipResult *result, GstStructure *object)
 }
 
 GstStructure *
-gst_clip_result_to_structure (const GstClipResult *result, const char *model, guint serial, guint width,
-    guint height, gboolean inferred, GstClockTime age)
+gst_clip_result_to_object (const GstClipResult *result)
 {
-  GstStructure *object
-      = gst_structure_new ("object", "x", G_TYPE_UINT, 0, "y", G_TYPE_UINT, 0, "w", G_TYPE_UINT, width, "h",
-          G_TYPE_UINT, height, "inferred", G_TYPE_BOOLEAN, inferred, "age", G_TYPE_UINT64, age, NULL);
+  GstStructure *object = gst_structure_new_empty ("object");
   set_labels (result, object);
   set_top (result, object);
-  GValue objects = G_VALUE_INIT;
-  g_value_init (&objects, GST_TYPE_ARRAY);
-  append_structure (&objects, object);
-  GstStructure *fields
-      = gst_structure_new (GST_CLIP_META_NAME, "model", G_TYPE_STRING, model, "prompts-serial", G_TYPE_UINT,
-          serial, "logit-scale", G_TYPE_DOUBLE, result->logit_scale, NULL);
-  gst_structure_take_value (fields, "objects", &objects);
-  return fields;
+  return object;
 }

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
   ClipEncodedPrompts *prompts;
   ClipScore *scores; /* in the order of the prompts */
+  ClipScore *frame_scores; /* (nullable): of the newest frame alone, when @scores are those of a window */
   guint *top;        /* labels that are reported, best first */
   guint n_top;
   gdouble logit_scale;
@@ -33,14 +34,16 @@ typedef struct {
  */
 GstClipResult *gst_clip_result_new (ClipEncodedPrompts *prompts, const float *embedding, float norm,
     const ClipModelConfig *config, const GstClipRules *rules);
+/** gst_clip_result_add_frame: the scores of the newest frame beside those of the window */
+void gst_clip_result_add_frame (
+    GstClipResult *result, const float *embedding, const ClipModelConfig *config, const GstClipRules *rules);
 void gst_clip_result_free (GstClipResult *result);
 
 /** gst_clip_result_get_top_label: (nullable): the best label that passed */
 const ClipLabel *gst_clip_result_get_top_label (const GstClipResult *result);
 
-/** gst_clip_result_to_structure: (transfer full): the fields of GST_CLIP_META_NAME for one object, the full frame */
-GstStructure *gst_clip_result_to_structure (const GstClipResult *result, const char *model,
-    guint serial, guint width, guint height, gboolean inferred, GstClockTime age);
+/** gst_clip_result_to_object: (transfer full): a structure "object" of GST_CLIP_META_NAME with labels and top */
+GstStructure *gst_clip_result_to_object (const GstClipResult *result);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstClipResult, gst_clip_result_free)
 

@@ -99,7 +99,8 @@ def seen(path):
     for line in path.read_text().splitlines():
         frame = json.loads(line)
         scene, within = divmod(frame["timestamp"] / 1e9, SECONDS)
-        labels = [x for x in frame["objects"][0]["clip"]["labels"] if x["passed"] and not x["negative"]]
+        # no object: before the first result of a live stream
+        labels = [x for o in frame["objects"] for x in o["clip"]["labels"] if x["passed"] and not x["negative"]]
         if within >= TRANSITION:
             counts[int(scene)][max(labels, key=lambda x: x["confidence"])["label"] if labels else NOTHING] += 1
     return counts

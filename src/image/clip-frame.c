@@ -65,6 +65,20 @@ matrix_is_sane (const ClipFrame *frame)
   return frame->kr >= 0 && frame->kb >= 0 && frame->kr + frame->kb <= 0.8f;
 }
 
+static gboolean
+check_crop (const ClipFrame *frame, GError **error)
+{
+  const ClipRect *c = &frame->crop;
+  gboolean inside = c->width == 0
+                    || (c->height > 0 && c->x < frame->width && c->y < frame->height
+                        && c->width <= frame->width - c->x && c->height <= frame->height - c->y);
+  if (!inside)
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_IMAGE,
+        "frame: a crop of %u x %u pixels at %u, %u does not lie in %u x %u pixels", c->width, c->height, c->x, c->y,
+        frame->width, frame->height);
+  return inside;
+}
+
 const ClipFormatInfo *
 clip_frame_check (const ClipFrame *frame, GError **error)
 {
@@ -95,7 +109,7 @@ clip_frame_check (const ClipFrame *frame, GError **error)
         frame->kb);
     return NULL;
   }
-  return info;
+  return check_crop (frame, error) ? info : NULL;
 }
 
 static void

@@ -2,6 +2,8 @@
 /* The preprocessor: copies what the crop needs of a frame, runs kernels/preprocess.cl. */
 #include "clip-image-private.h"
 
+#include <string.h>
+
 #define SLACK 256 /* kernels read vectors of pixels past the end of a row */
 #define LOCAL_CPU (256 * 1024)
 #define LOCAL_GPU (32 * 1024) /* leaves room for several work-groups on a compute unit */
@@ -26,8 +28,9 @@ struct _ClipPreprocessor {
   ClipQueue *queue;
   ClipPreprocessConfig config;
   ClipBuffer *table; /* float [3][256]: normalised values */
-  /* of the last frame size */
-  guint width, height, vec;
+  /* of the last crop */
+  ClipRect crop;
+  guint vec;
   ClipGeometry geometry;
   ClipAxis x, y;
   ClipBuffer *x_first, *x_weights, *y_first, *y_weights;
@@ -118,25 +121,36 @@ vector_of_taps (const ClipPreprocessor *self, guint width)
   return (taps - 1) % 16 < 8 ? 8 : 16;
 }
 
-static gboolean
-set_size (ClipPreprocessor *self, guint width, guint height, GError **error)
+/* The filter sees the crop alone, the kernels the frame's coordinates */
+static void
+shift (ClipAxis *axis, guint origin)
 {
-  if (self->width == width && self->height == height)
+  for (guint i = 0; i < axis->count; i++)
+    axis->first[i] += (gint) origin;
+  axis->from += origin;
+  axis->to += origin;
+}
+
+static gboolean
+set_crop (ClipPreprocessor *self, const ClipRect *crop, GError **error)
+{
+  if (memcmp (crop, &self->crop, sizeof *crop) == 0)
     return TRUE;
   ClipGeometry *g = &self->geometry;
-  self->width = self->height = 0;
+  self->crop = (ClipRect){ 0 };
   clip_axis_clear (&self->x);
   clip_axis_clear (&self->y);
-  clip_geometry_init (g, &self->config, width, height);
-  self->vec = vector_of_taps (self, width);
+  clip_geometry_init (g, &self->config, crop->width, crop->height);
+  self->vec = vector_of_taps (self, crop->width);
   clip_axis_init (
-      &self->x, self->config.filter, width, g->width, g->crop_x, g->out_width, self->vec);
-  clip_axis_init (&self->y, self->config.filter, height, g->height, g->crop_y, g->out_height, 1);
+      &self->x, self->config.filter, crop->width, g->width, g->crop_x, g->out_width, self->vec);
+  clip_axis_init (&self->y, self->config.filter, crop->height, g->height, g->crop_y, g->out_height, 1);
+  shift (&self->x, crop->x);
+  shift (&self->y, crop->y);
   if (!upload_axis (self, &self->x, &self->x_first, &self->x_weights, error)
       || !upload_axis (self, &self->y, &self->y_first, &self->y_weights, error))
     return FALSE;
-  self->width = width;
-  self->height = height;
+  self->crop = *crop;
   return TRUE;
 }
 
@@ -217,7 +231,7 @@ choose_chunk (
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_IMAGE,
       "frame: reducing %u pixels to %u needs %" G_GSIZE_FORMAT " bytes of local memory, %s has %" G_GUINT64_FORMAT
-      "; scale it before", self->width, self->geometry.width, bytes, clip_device_get_name (device),
+      "; scale it before", self->crop.width, self->geometry.width, bytes, clip_device_get_name (device),
       (guint64) available);
   return FALSE;
 }
@@ -284,7 +298,8 @@ count_channels (ClipPreprocessor *self, const ClipFrame *frame, const ClipFormat
   if (info->gray)
     return 1;
   /* Pillow premultiplies only where it resamples */
-  gboolean resampled = self->geometry.width != frame->width || self->geometry.height != frame->height;
+  gboolean resampled
+      = self->geometry.width != self->crop.width || self->geometry.height != self->crop.height;
   return info->alpha && frame->use_alpha && resampled ? 4 : 3;
 }
 
@@ -314,7 +329,8 @@ process (ClipPreprocessor *self, const ClipFrame *frame, ClipBuffer *dst, ClipBu
     GError **error)
 {
   const ClipFormatInfo *info = clip_frame_check (frame, error);
-  if (!info || !set_size (self, frame->width, frame->height, error))
+  const ClipRect all = { 0, 0, frame->width, frame->height };
+  if (!info || !set_crop (self, frame->crop.width ? &frame->crop : &all, error))
     return FALSE;
   ClipPart parts[3];
   gsize size;

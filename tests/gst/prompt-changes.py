@@ -36,8 +36,8 @@ class Meter:
     def leave(self, _pad, info):
         self.times.append((time.monotonic() - self.came) * 1e3)
         meta = info.get_buffer().get_custom_meta("GstClipMeta")
-        labels = meta.get_structure().get_value("objects")[0].get_value("labels")
-        self.last_labels = [labels[0].get_value("label")]
+        for thing in meta.get_structure().get_value("objects"):  # none before the first result of a live stream
+            self.last_labels = [thing.get_value("labels")[0].get_value("label")]
         return Gst.PadProbeReturn.OK
 
 

@@ -15,6 +15,7 @@ static GstHarness *
 new_harness (const char *launch, const char *caps)
 {
   GstHarness *h = gst_harness_new_parse (launch);
+  gst_harness_set_live (h, FALSE);
   gst_harness_set_src_caps_str (h, caps);
   return h;
 }

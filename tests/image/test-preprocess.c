@@ -98,6 +98,74 @@ test_random (gconstpointer data)
   g_rand_free (rand);
 }
 
+/* The crop of a frame, converted as part of the whole: its RGBA, in a picture of its own */
+static Picture *
+crop_by_hand (const ClipFrame *frame, gboolean alpha)
+{
+  const ClipRect *c = &frame->crop;
+  Picture *cut = picture_new (alpha ? CLIP_FORMAT_RGBA : CLIP_FORMAT_RGBX, c->width, c->height, 0);
+  cut->frame.use_alpha = alpha;
+  for (guint y = 0; y < c->height; y++) {
+    for (guint x = 0; x < c->width; x++)
+      twin_pixel (frame, c->x + x, c->y + y, cut->planes[0] + y * cut->frame.strides[0] + x * 4);
+  }
+  return cut;
+}
+
+static ClipRect
+random_crop (GRand *rand, guint width, guint height)
+{
+  ClipRect c = { .x = (guint) g_rand_int_range (rand, 0, (gint) width), .y = (guint) g_rand_int_range (rand, 0, (gint) height) };
+  c.width = (guint) g_rand_int_range (rand, 1, (gint) (width - c.x) + 1);
+  c.height = (guint) g_rand_int_range (rand, 1, (gint) (height - c.y) + 1);
+  if (g_rand_boolean (rand)) /* as far as the border */
+    c.width = width - c.x;
+  return c;
+}
+
+/* A crop gives what its RGB gives: colours are converted with the neighbours outside of it. */
+static void
+test_crop (void)
+{
+  GRand *rand = g_rand_new_with_seed (11);
+  ClipPreprocessConfig config = openai;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ClipPreprocessor) preprocessor = clip_preprocessor_new (queue, &config, &error);
+  for (guint i = 0; i < 20 * PICTURE_FORMATS; i++) {
+    ClipFormat format = i % PICTURE_FORMATS;
+    guint width = (guint) g_rand_int_range (rand, 1, 120), height = (guint) g_rand_int_range (rand, 1, 120);
+    g_autoptr (Picture) picture = picture_new (format, width, height, i % 5);
+    randomise (picture, rand);
+    picture->frame.crop = random_crop (rand, width, height);
+    gboolean has_alpha = format >= CLIP_FORMAT_RGBA && format <= CLIP_FORMAT_ABGR;
+    g_autoptr (Picture) cut = crop_by_hand (&picture->frame, has_alpha && picture->frame.use_alpha);
+    g_autofree guint8 *got = run_rgb (preprocessor, config.size, &picture->frame);
+    g_autofree guint8 *want = g_malloc ((gsize) config.size * config.size * 3);
+    twin_run (&config, &cut->frame, want);
+    assert_same (&config, &picture->frame, got, want);
+  }
+  g_rand_free (rand);
+}
+
+static void
+test_crop_outside (void)
+{
+  static const ClipRect crops[] = { { 0, 0, 5, 0 }, { 4, 0, 1, 1 }, { 0, 4, 1, 1 }, { 1, 0, 4, 1 }, { 0, 3, 1, 2 },
+    { 0, 0, G_MAXUINT, 1 }, { G_MAXUINT, 0, 2, 1 } };
+  g_autoptr (Picture) picture = picture_new (CLIP_FORMAT_NV12, 4, 4, 0);
+  g_autofree guint8 *rgb = g_malloc (16 * 16 * 3);
+  picture->frame.kr = 0.299f;
+  picture->frame.kb = 0.114f;
+  g_autoptr (ClipPreprocessor) preprocessor = clip_preprocessor_new (queue, &openai, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (crops); i++) {
+    g_autoptr (GError) error = NULL;
+    picture->frame.crop = crops[i];
+    g_assert_false (clip_preprocessor_run_rgb (preprocessor, &picture->frame, rgb, &error));
+    g_assert_error (error, CLIP_ERROR, CLIP_ERROR_IMAGE);
+    g_assert_nonnull (strstr (error->message, "crop"));
+  }
+}
+
 /* sizes where a side is not resampled, long and thin ones, and rows that local memory cannot hold */
 static void
 test_shapes (void)
@@ -249,6 +317,8 @@ main (int argc, char **argv)
     g_autofree char *path = g_strconcat ("/preprocess/twin/", names[i], NULL);
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_random);
   }
+  g_test_add_func ("/preprocess/crop", test_crop);
+  g_test_add_func ("/preprocess/crop-outside", test_crop_outside);
   g_test_add_func ("/preprocess/shapes", test_shapes);
   g_test_add_func ("/preprocess/conversion", test_conversion);
   g_test_add_func ("/preprocess/tensor", test_tensor);

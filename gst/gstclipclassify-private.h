@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside clipclassify: its state, and what its files give each other. */
+#pragma once
+
+#include <gst/base/gstbasetransform.h>
+#include <gst/video/video.h>
+
+#include "classify/clip-pool.h"
+#include "classify/clip-span.h"
+#include "engine/clip-stream.h"
+#include "gstclipclassify.h"
+#include "gstclipprompts.h"
+#include "gstclipresult.h"
+#include "gstcliptrack.h"
+#include "image/clip-change.h"
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (gst_clip_classify_debug);
+
+typedef enum { GST_CLIP_ASYNC_AUTO, GST_CLIP_ASYNC_NEVER, GST_CLIP_ASYNC_ALWAYS } GstClipAsync;
+typedef enum { GST_CLIP_REGION_FULL_FRAME, GST_CLIP_REGION_ROI_LIST } GstClipInferenceRegion;
+
+/** GstClipSettings: what may change while playing; a frame is treated with a copy of it */
+typedef struct {
+  GstClipRules rules;
+  guint interval;
+  GstClipAsync async;
+  guint batch_size, batch_timeout; /* ms */
+  gdouble change_threshold;        /* luma levels; 0: off */
+  GstClockTime refresh_interval;   /* 0: never */
+  ClipPooling pooling;
+  GstClockTime window;
+  ClipSpanRules span;
+  GstClipInferenceRegion region;
+  GQuark object_class; /* 0: all */
+  guint reclassify_interval;
+  GstClockTime statistics_interval; /* 0: never */
+} GstClipSettings;
+
+typedef struct {
+  guint64 inferred; /* frames whose result has come */
+  guint64 reused;   /* frames that repeat an older result */
+  guint64 skipped;  /* of these: because the picture stood still */
+  guint64 dropped;  /* frames that were waiting for the encoder and were given up for a newer one */
+  guint64 late;     /* frames not encoded because downstream was late */
+  gint64 first, last; /* monotonic times of the first and the newest frame, us */
+  gint64 latency_sum, latency_max; /* us, from sending a frame to its result */
+} GstClipStatistics;
+
+struct _GstClipClassify {
+  GstBaseTransform parent;
+
+  GstClipPrompts *prompts;
+
+  /* under the object lock */
+  char *model, *device, *instance;
+  GstClipSettings settings;
+  GstClipStatistics stats;
+  ClipEngine *engine;
+  gboolean live, asynchronous;
+  GstClockTime latency;       /* that is reported to a live pipeline */
+  GstClockTime earliest_time; /* running time, from QoS events */
+
+  /* a flush comes on any thread: @stream is looked at there under its own lock */
+  GMutex stream_lock;
+  ClipStream *stream;
+
+  /* the streaming thread's own */
+  GstVideoInfo info;
+  gboolean have_info, live_known;
+  GQueue frames; /* of Entry: buffers in order, with or without a job */
+  GQueue flying; /* of Entry without buffer: jobs whose result goes to later frames */
+  GstClipTrack *full; /* the full picture */
+  GHashTable *tracks; /* tracking id -> GstClipTrack */
+  GPtrArray *loose;   /* of GstClipTrack: regions of the last result that are not tracked */
+  ClipChange *change;
+  GstClockTime refreshed; /* running time of the last frame that was sent */
+  guint64 count;          /* frames */
+  gint64 reported;        /* monotonic time of the last statistics message, us */
+};
+
+/* gstclipproperties.c */
+void gst_clip_classify_install_properties (GObjectClass *klass);
+void gst_clip_classify_init_settings (GstClipSettings *settings);
+
+/* gstclipflow.c: frames to the engine, and results back */
+/** gst_clip_flow_start: @engine runs, prompts are encoded; gst_clip_flow_stop: no thread streams any more */
+void gst_clip_flow_start (GstClipClassify *self, ClipEngine *engine);
+void gst_clip_flow_stop (GstClipClassify *self);
+/** gst_clip_flow_set_flushing: on any thread: wakes the streaming thread when it waits for a result */
+void gst_clip_flow_set_flushing (GstClipClassify *self, gboolean flushing);
+/** gst_clip_flow_set_batch: after a change of batch-size or batch-timeout, on any thread */
+void gst_clip_flow_set_batch (GstClipClassify *self);
+/** gst_clip_flow_push: (transfer full) @buffer; posts its errors */
+GstFlowReturn gst_clip_flow_push (GstClipClassify *self, GstBuffer *buffer);
+/** gst_clip_flow_pull: @buffer: (transfer full) (nullable): the next one in order that is ready; with @drain it waits
+ * for those that are not */
+GstFlowReturn gst_clip_flow_pull (GstClipClassify *self, gboolean drain, GstBuffer **buffer);
+/** gst_clip_flow_finish: the stream ends: waits for the results on their way and ends the labels' spans */
+GstFlowReturn gst_clip_flow_finish (GstClipClassify *self);
+/** gst_clip_flow_discard: forgets all frames and results, as after a seek */
+void gst_clip_flow_discard (GstClipClassify *self);
+
+/* gstclipattach.c: results to metadata and messages */
+/** gst_clip_attach: puts what is known onto a writable buffer; @inferred: the full frame's result is its own */
+void gst_clip_attach (GstClipClassify *self, GstBuffer *buffer, const GstClipSettings *settings, gboolean inferred);
+/** gst_clip_follow: posts a change of @track's label */
+void gst_clip_follow (GstClipClassify *self, GstClipTrack *track, const GstClipSettings *settings);
+/** gst_clip_end_track: posts the end of @track's label */
+void gst_clip_end_track (GstClipClassify *self, GstClipTrack *track);
+/** gst_clip_find_track: (nullable): what is known of a region */
+GstClipTrack *gst_clip_find_track (GstClipClassify *self, const GstClipRegion *region);
+
+/* gstclipstatistics.c */
+gboolean gst_clip_statistics_get (GstClipClassify *self, const char *name, GValue *value);
+void gst_clip_statistics_post (GstClipClassify *self, GstClockTime interval);
+
+G_END_DECLS
