@@ -107,12 +107,12 @@ convert (ClipWeights *weights, ClipDtype dtype, const char *out, GError **error)
 {
   g_autofree char *temporary = g_strconcat (out, ".XXXXXX", NULL);
   EvalProgress progress;
-  if (!g_mkdtemp_full (temporary, 0755))
-    return fail (error, out, g_strerror (errno));
   struct sigaction action = { .sa_handler = on_signal };
-  sigaction (SIGINT, &action, NULL);
+  sigaction (SIGINT, &action, NULL); /* before there is anything to clean up */
   sigaction (SIGTERM, &action, NULL);
   signal (SIGXFSZ, SIG_IGN); /* a limit of the file size is an error of write(), not the end */
+  if (!g_mkdtemp_full (temporary, 0755))
+    return fail (error, out, g_strerror (errno));
   eval_progress_start (&progress, FALSE, "tensors", 0, 0); /* the first step knows how many */
   const gboolean ok = clip_weights_export (weights, temporary, dtype, on_progress, &progress, error)
                       && move_into_place (temporary, out, error);
