@@ -1,82 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The elements in a harness, with the demo model. */
-#include <gst/check/gstcheck.h>
-#include <gst/check/gstharness.h>
-#include <gst/video/video.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
+
+#include "frames.h"
 
 #define PROMPTS "color bars;snow;a black picture"
 #define FORMATS                                                                                    \
   "RGB", "BGR", "RGBx", "xRGB", "BGRx", "xBGR", "RGBA", "ARGB", "BGRA", "ABGR", "GRAY8", "NV12",      \
       "NV21", "I420", "YV12", "YUY2", "UYVY", "Y42B", "Y444"
-
-static GstHarness *
-new_harness (const char *launch, const char *caps)
-{
-  GstHarness *h = gst_harness_new_parse (launch);
-  gst_harness_set_live (h, FALSE);
-  gst_harness_set_src_caps_str (h, caps);
-  return h;
-}
-
-/* (transfer full): a frame of one value in every byte */
-static GstBuffer *
-new_frame (const char *caps_string, guint8 value, GstClockTime pts)
-{
-  g_autoptr (GstCaps) caps = gst_caps_from_string (caps_string);
-  GstVideoInfo info;
-  g_assert_true (gst_video_info_from_caps (&info, caps));
-  GstBuffer *buffer = gst_buffer_new_allocate (NULL, info.size, NULL);
-  gst_buffer_memset (buffer, 0, value, -1);
-  GST_BUFFER_PTS (buffer) = pts;
-  return buffer;
-}
-
-static char *
-caps_of (const char *format, guint width, guint height)
-{
-  return g_strdup_printf ("video/x-raw,format=%s,width=%u,height=%u,framerate=30/1", format, width, height);
-}
-
-/* (transfer full): the harness wraps what it parses in a bin */
-static GstElement *
-classifier_of (GstHarness *h)
-{
-  GstElement *classifier = gst_harness_find_element (h, "clipclassify");
-  g_assert_nonnull (classifier);
-  return classifier;
-}
-
-static const GstStructure *
-object_of (GstBuffer *buffer)
-{
-  GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, "GstClipMeta");
-  g_assert_nonnull (meta);
-  const GValue *objects = gst_structure_get_value (gst_custom_meta_get_structure (meta), "objects");
-  g_assert_cmpuint (gst_value_array_get_size (objects), ==, 1);
-  return gst_value_get_structure (gst_value_array_get_value (objects, 0));
-}
-
-static guint
-serial_of (GstBuffer *buffer)
-{
-  guint serial = 0;
-  GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, "GstClipMeta");
-  g_assert_nonnull (meta);
-  g_assert_true (gst_structure_get_uint (gst_custom_meta_get_structure (meta), "prompts-serial", &serial));
-  return serial;
-}
-
-static gdouble
-label_double (const GstStructure *object, guint index, const char *field)
-{
-  gdouble value = -2.0;
-  const GValue *labels = gst_structure_get_value (object, "labels");
-  const GstStructure *label = gst_value_get_structure (gst_value_array_get_value (labels, index));
-  g_assert_true (gst_structure_get_double (label, field, &value));
-  return value;
-}
 
 static void
 test_formats (void)
@@ -167,13 +99,6 @@ test_prompts_while_playing (void)
   gst_harness_teardown (h);
 }
 
-/* (transfer full) (nullable): the first message of @type that is on the bus or comes within a second */
-static GstMessage *
-wait_message (GstBus *bus, GstMessageType type)
-{
-  return gst_bus_timed_pop_filtered (bus, GST_SECOND, type);
-}
-
 static void
 test_bad_prompts_keep_the_old (void)
 {
@@ -207,14 +132,9 @@ test_inference_interval (void)
   g_autofree char *caps = caps_of ("RGB", 96, 96);
   GstHarness *h = new_harness ("clipclassify model=demo inference-interval=3 prompts=\"" PROMPTS "\"", caps);
   for (guint i = 0; i < 9; i++) {
-    gboolean inferred;
-    guint64 age;
     GstBuffer *out = gst_harness_push_and_pull (h, new_frame (caps, i * 20, i * GST_MSECOND * 40));
-    const GstStructure *object = object_of (out);
-    g_assert_true (gst_structure_get_boolean (object, "inferred", &inferred));
-    g_assert_true (gst_structure_get_uint64 (object, "age", &age));
-    g_assert_cmpint (inferred, ==, i % 3 == 0);
-    g_assert_cmpuint (age, ==, (i % 3) * GST_MSECOND * 40);
+    g_assert_cmpint (is_inferred (object_of (out)), ==, i % 3 == 0);
+    g_assert_cmpuint (age_of (object_of (out)), ==, (i % 3) * GST_MSECOND * 40);
     gst_buffer_unref (out);
   }
   gst_harness_teardown (h);
