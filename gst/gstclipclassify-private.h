@@ -38,7 +38,9 @@ typedef struct {
   GstClockTime statistics_interval; /* 0: never */
 } GstClipSettings;
 
+/** GstClipStatistics: since the start */
 typedef struct {
+  guint64 frames;   /* that came */
   guint64 inferred; /* frames whose result has come */
   guint64 reused;   /* frames that repeat an older result */
   guint64 skipped;  /* of these: because the picture stood still */
@@ -47,6 +49,26 @@ typedef struct {
   gint64 first, last; /* monotonic times of the first and the newest frame, us */
   gint64 latency_sum, latency_max; /* us, from sending a frame to its result */
 } GstClipStatistics;
+
+/** GstClipSent: what was sent to the encoder: the full picture or a region */
+typedef struct {
+  guint64 tracking_id;
+  ClipRect rect;
+} GstClipSent;
+
+/** GstClipEntry: a frame on its way, or an event between frames */
+typedef struct {
+  GstEvent *event;   /* (nullable): then there is nothing else */
+  GstBuffer *buffer; /* (nullable): its job goes its own way */
+  ClipJob *job;      /* (nullable): nothing was sent */
+  GArray *sent;      /* (nullable) (element-type GstClipSent): the job's regions */
+  gboolean whole;    /* what was sent is the full picture */
+  GstClockTime pts, time; /* time: running time */
+  gboolean unchanged;     /* the picture stands still: the newest result describes it too */
+} GstClipEntry;
+
+void gst_clip_entry_free (GstClipEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstClipEntry, gst_clip_entry_free)
 
 struct _GstClipClassify {
   GstBaseTransform parent;
@@ -69,8 +91,8 @@ struct _GstClipClassify {
   /* the streaming thread's own */
   GstVideoInfo info;
   gboolean have_info, live_known;
-  GQueue frames; /* of Entry: buffers in order, with or without a job */
-  GQueue flying; /* of Entry without buffer: jobs whose result goes to later frames */
+  GQueue frames; /* of GstClipEntry: buffers in order, with or without a job, and events */
+  GQueue flying; /* of GstClipEntry without buffer: jobs whose result goes to later frames */
   GstClipTrack *full; /* the full picture */
   GHashTable *tracks; /* tracking id -> GstClipTrack */
   GPtrArray *loose;   /* of GstClipTrack: regions of the last result that are not tracked */
@@ -97,10 +119,30 @@ GstFlowReturn gst_clip_flow_push (GstClipClassify *self, GstBuffer *buffer);
 /** gst_clip_flow_pull: @buffer: (transfer full) (nullable): the next one in order that is ready; with @drain it waits
  * for those that are not */
 GstFlowReturn gst_clip_flow_pull (GstClipClassify *self, gboolean drain, GstBuffer **buffer);
+/** gst_clip_flow_push_event: @event: (transfer full) when it returns TRUE: frames wait, it goes after them */
+gboolean gst_clip_flow_push_event (GstClipClassify *self, GstEvent *event);
+/** gst_clip_flow_settle: waits for the results on their way; no frame's memory is held any more */
+GstFlowReturn gst_clip_flow_settle (GstClipClassify *self);
 /** gst_clip_flow_finish: the stream ends: waits for the results on their way and ends the labels' spans */
 GstFlowReturn gst_clip_flow_finish (GstClipClassify *self);
 /** gst_clip_flow_discard: forgets all frames and results, as after a seek */
 void gst_clip_flow_discard (GstClipClassify *self);
+
+/* gstclipsend.c */
+/** gst_clip_send_if_due: sends what of the entry's buffer is due. Returns: FALSE after an error, which it posts */
+gboolean gst_clip_send_if_due (GstClipClassify *self, const GstClipSettings *settings, GstClipEntry *entry);
+/** gst_clip_mark_requested: marks the tracked objects of a job as asked for with frame @count; 0: to be asked for
+ * again */
+void gst_clip_mark_requested (GstClipClassify *self, const GArray *sent, guint64 count);
+
+/* gstcliptake.c */
+/** gst_clip_take_job: the result of an entry. Returns: FLUSHING when it was dropped, ERROR after a message */
+GstFlowReturn gst_clip_take_job (
+    GstClipClassify *self, const GstClipSettings *settings, const GstClipEntry *entry, ClipJobStatus status);
+/** gst_clip_take_unchanged: the picture stands still: what was seen last is seen again, now */
+void gst_clip_take_unchanged (GstClipClassify *self, const GstClipSettings *settings, const GstClipEntry *entry);
+/** gst_clip_collect: takes the results that have come to @flying; with @wait also those that are on their way */
+GstFlowReturn gst_clip_collect (GstClipClassify *self, const GstClipSettings *settings, gboolean wait);
 
 /* gstclipattach.c: results to metadata and messages */
 /** gst_clip_attach: puts what is known onto a writable buffer; @inferred: the full frame's result is its own */

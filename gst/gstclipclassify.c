@@ -16,6 +16,8 @@ GST_DEBUG_CATEGORY (gst_clip_classify_debug);
 
 /* Buffers of an upstream pool that are held while their pixels wait for the encoder: one waits, one is read. */
 #define BUFFERS_HELD 2
+/* What is held for a batch is asked for up to so many; a larger number is left to the pool. */
+#define BUFFERS_MAX 64
 
 G_DEFINE_FINAL_TYPE (GstClipClassify, gst_clip_classify, GST_TYPE_BASE_TRANSFORM)
 
@@ -72,9 +74,8 @@ start (GstBaseTransform *base)
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), ("prompts, prompts-file, templates"));
     return FALSE;
   }
-  GST_INFO_OBJECT (self, "model %s on %s, matrix products by %s%s%s", clip_engine_get_config (engine)->name,
-      clip_engine_get_device_name (engine), clip_engine_get_gemm_backend (engine),
-      self->instance ? ", instance " : "", self->instance ? self->instance : "");
+  GST_INFO_OBJECT (self, "model %s on %s, matrix products by %s", clip_engine_get_config (engine)->name,
+      clip_engine_get_device_name (engine), clip_engine_get_gemm_backend (engine));
   gst_clip_flow_start (self, engine);
   self->reported = 0;
   GST_OBJECT_LOCK (self);
@@ -103,10 +104,16 @@ static gboolean
 set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
 {
   GstClipClassify *self = GST_CLIP_CLASSIFY (base);
-  self->have_info = gst_video_info_from_caps (&self->info, in);
-  if (!self->have_info)
+  GstVideoInfo info;
+  self->have_info = gst_video_info_from_caps (&info, in);
+  if (!self->have_info) {
     GST_ERROR_OBJECT (self, "caps %" GST_PTR_FORMAT " are no video", in);
-  return self->have_info;
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self); /* a latency query looks at it on another thread */
+  self->info = info;
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
 }
 
 /* The base class parks the buffer; it goes to the encoder at once. */
@@ -145,6 +152,13 @@ drain (GstClipClassify *self)
   }
 }
 
+/* These change what the frames before them are treated with. */
+static gboolean
+must_drain (GstEventType type)
+{
+  return type == GST_EVENT_STREAM_START || type == GST_EVENT_CAPS || type == GST_EVENT_SEGMENT || type == GST_EVENT_EOS;
+}
+
 static gboolean
 sink_event (GstBaseTransform *base, GstEvent *event)
 {
@@ -155,8 +169,10 @@ sink_event (GstBaseTransform *base, GstEvent *event)
   } else if (type == GST_EVENT_FLUSH_STOP && self->engine) {
     gst_clip_flow_discard (self);
     gst_clip_flow_set_flushing (self, FALSE);
-  } else if (GST_EVENT_IS_SERIALIZED (event) && self->engine) {
+  } else if (must_drain (type) && self->engine) {
     drain (self);
+  } else if (GST_EVENT_IS_SERIALIZED (event) && self->engine && gst_clip_flow_push_event (self, event)) {
+    return TRUE;
   }
   if (type == GST_EVENT_EOS && self->engine && gst_clip_flow_finish (self) == GST_FLOW_ERROR)
     GST_WARNING_OBJECT (self, "the last results are lost");
@@ -193,46 +209,67 @@ src_event (GstBaseTransform *base, GstEvent *event)
   return gst_pad_push_event (GST_BASE_TRANSFORM_SINK_PAD (base), event);
 }
 
+/* Frames that are held for a full batch: those between the ones that are encoded, too. */
+static guint
+frames_held (const GstClipSettings *settings)
+{
+  return settings->batch_size > 1 ? (settings->batch_size - 1) * MIN (settings->interval, G_MAXUINT16) : 0;
+}
+
 /* How long a frame of a live stream stays in the element: it waits for its result, and for those of its batch. */
 static GstClockTime
 own_latency (GstClipClassify *self)
 {
   GST_OBJECT_LOCK (self);
   GstClockTime latency = self->asynchronous ? 0 : self->latency;
-  guint others = self->settings.batch_size > 1 ? self->settings.batch_size - 1 : 0;
+  guint others = frames_held (&self->settings);
   if (!self->asynchronous && self->info.fps_n > 0)
     latency += gst_util_uint64_scale_int (others * GST_SECOND, self->info.fps_d, self->info.fps_n);
   GST_OBJECT_UNLOCK (self);
   return latency;
 }
 
-static gboolean
-query (GstBaseTransform *base, GstPadDirection direction, GstQuery *q)
+static void
+add_own_latency (GstClipClassify *self, GstQuery *q)
 {
-  GstClipClassify *self = GST_CLIP_CLASSIFY (base);
-  gboolean live, ok = GST_BASE_TRANSFORM_CLASS (gst_clip_classify_parent_class)->query (base, direction, q);
+  gboolean live;
   GstClockTime min, max;
-  if (!ok || direction != GST_PAD_SRC || GST_QUERY_TYPE (q) != GST_QUERY_LATENCY)
-    return ok;
   gst_query_parse_latency (q, &live, &min, &max);
   GstClockTime own = live ? own_latency (self) : 0;
   gst_query_set_latency (q, live, min + own, GST_CLOCK_TIME_IS_VALID (max) ? max + own : max);
   GST_DEBUG_OBJECT (self, "latency: %" GST_TIME_FORMAT " of upstream and %" GST_TIME_FORMAT " here",
       GST_TIME_ARGS (min), GST_TIME_ARGS (own));
-  return TRUE;
+}
+
+static gboolean
+query (GstBaseTransform *base, GstPadDirection direction, GstQuery *q)
+{
+  GstClipClassify *self = GST_CLIP_CLASSIFY (base);
+  if (GST_QUERY_TYPE (q) == GST_QUERY_DRAIN && direction == GST_PAD_SINK && self->engine) {
+    drain (self); /* upstream wants its buffers back */
+    gst_clip_flow_settle (self);
+  }
+  gboolean ok = GST_BASE_TRANSFORM_CLASS (gst_clip_classify_parent_class)->query (base, direction, q);
+  if (ok && direction == GST_PAD_SRC && GST_QUERY_TYPE (q) == GST_QUERY_LATENCY)
+    add_own_latency (self, q);
+  return ok;
 }
 
 static gboolean
 propose_allocation (GstBaseTransform *base, GstQuery *decide, GstQuery *q)
 {
+  GstClipClassify *self = GST_CLIP_CLASSIFY (base);
   if (!GST_BASE_TRANSFORM_CLASS (gst_clip_classify_parent_class)->propose_allocation (base, decide, q))
     return FALSE;
+  GST_OBJECT_LOCK (self);
+  guint held = BUFFERS_HELD + MIN (frames_held (&self->settings), BUFFERS_MAX);
+  GST_OBJECT_UNLOCK (self);
   for (guint i = 0; i < gst_query_get_n_allocation_pools (q); i++) {
     g_autoptr (GstBufferPool) pool = NULL;
     guint size, min, max;
     gst_query_parse_nth_allocation_pool (q, i, &pool, &size, &min, &max);
     gst_query_set_nth_allocation_pool (
-        q, i, pool, size, min + BUFFERS_HELD, max > 0 ? MAX (max, min + BUFFERS_HELD) : 0);
+        q, i, pool, size, min + held, max > 0 ? MAX (max, min + held) : 0);
   }
   return TRUE;
 }

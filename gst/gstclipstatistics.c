@@ -5,8 +5,7 @@
 static gdouble
 frames_per_second (const GstClipStatistics *s)
 {
-  guint64 frames = s->inferred + s->reused;
-  return frames > 1 && s->last > s->first ? (frames - 1) * 1e6 / (s->last - s->first) : 0.0;
+  return s->frames > 1 && s->last > s->first ? (s->frames - 1) * 1e6 / (s->last - s->first) : 0.0;
 }
 
 static gdouble

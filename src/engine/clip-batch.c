@@ -30,10 +30,10 @@ clip_batch_limit (ClipEngine *engine)
     const ClipStream *stream = g_ptr_array_index (engine->streams, i);
     limit = MAX (limit, stream->batch_size ? stream->batch_size : CLIP_BATCH_AUTO);
   }
+  if (engine->item_seconds == 0) /* the first one tells how long a region takes */
+    return 1;
   limit = MIN (limit, engine->memory_limit);
-  if (engine->item_seconds > 0)
-    limit = (guint) CLAMP (MAX_SECONDS / engine->item_seconds, 1.0, limit);
-  return limit;
+  return (guint) CLAMP (MAX_SECONDS / engine->item_seconds, 1.0, limit);
 }
 
 gint64
@@ -172,8 +172,11 @@ encode (ClipEngine *engine, guint n, GError **error)
   if (!clip_model_encode_pixels (engine->model, engine->pixels, n, engine->embeddings, engine->norms, error)
       || !check_norms (engine->norms, n, error))
     return FALSE;
-  double seconds = (g_get_monotonic_time () - before) * 1e-6 / n;
-  engine->item_seconds = engine->item_seconds > 0 ? 0.75 * engine->item_seconds + 0.25 * seconds : seconds;
+  double seconds = MAX (1, g_get_monotonic_time () - before) * 1e-6 / n;
+  if (engine->item_seconds == 0 || seconds < engine->item_seconds)
+    engine->item_seconds = seconds;
+  else /* a kernel may have been compiled, or the machine was busy */
+    engine->item_seconds += 0.25 * (seconds - engine->item_seconds);
   return TRUE;
 }
 
