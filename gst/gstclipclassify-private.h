@@ -91,6 +91,7 @@ struct _GstClipClassify {
   /* the streaming thread's own */
   GstVideoInfo info;
   gboolean have_info, live_known;
+  gboolean failed; /* an error was posted: nothing more is done until the next start or flush */
   GQueue frames; /* of GstClipEntry: buffers in order, with or without a job, and events */
   GQueue flying; /* of GstClipEntry without buffer: jobs whose result goes to later frames */
   GstClipTrack *full; /* the full picture */

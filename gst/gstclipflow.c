@@ -47,7 +47,7 @@ gst_clip_flow_start (GstClipClassify *self, ClipEngine *engine)
   self->change = clip_change_new ();
   self->refreshed = GST_CLOCK_TIME_NONE;
   self->count = 0;
-  self->live_known = FALSE;
+  self->live_known = self->failed = FALSE;
   g_mutex_lock (&self->stream_lock);
   self->stream = clip_stream_new (engine);
   g_mutex_unlock (&self->stream_lock);
@@ -117,6 +117,7 @@ gst_clip_flow_discard (GstClipClassify *self)
   clip_change_reset (self->change);
   self->refreshed = GST_CLOCK_TIME_NONE;
   self->count = 0;
+  self->failed = FALSE;
 }
 
 static gboolean
@@ -193,7 +194,7 @@ gst_clip_flow_push (GstClipClassify *self, GstBuffer *buffer)
                     : GST_CLOCK_TIME_NONE;
   self->count++;
   learn_mode (self, &settings);
-  GstFlowReturn ret = gst_clip_collect (self, &settings, FALSE);
+  GstFlowReturn ret = self->failed ? GST_FLOW_ERROR : gst_clip_collect (self, &settings, FALSE);
   if (ret != GST_FLOW_OK)
     return ret;
   if (self->count % TRACK_FRAMES == 0)

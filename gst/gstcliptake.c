@@ -74,8 +74,10 @@ gst_clip_take_job (
       take_result (self, settings, entry);
       return GST_FLOW_OK;
     case CLIP_JOB_FAILED:
-      GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", clip_job_get_error (entry->job)->message),
-          ("classifying the frame of %" GST_TIME_FORMAT, GST_TIME_ARGS (entry->pts)));
+      if (!self->failed) /* one error is enough: those that were on their way fail with it */
+        GST_ELEMENT_ERROR (self, STREAM, FAILED, ("%s", clip_job_get_error (entry->job)->message),
+            ("classifying the frame of %" GST_TIME_FORMAT, GST_TIME_ARGS (entry->pts)));
+      self->failed = TRUE;
       return GST_FLOW_ERROR;
     case CLIP_JOB_DROPPED:
     case CLIP_JOB_PENDING:

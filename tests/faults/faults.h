@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An OpenCL that fails on demand: its functions, wrapped in the test program, count their calls and refuse the nth. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef enum {
+  FAULT_ALLOCATE, /* clCreateBuffer */
+  FAULT_BUILD,    /* clBuildProgram */
+  FAULT_KERNEL,   /* clCreateKernel */
+  FAULT_RUN,      /* clEnqueueNDRangeKernel */
+  FAULT_READ,
+  FAULT_WRITE,
+  FAULT_MAP,
+  FAULT_COPY,
+  FAULT_FINISH,
+  FAULT_QUEUE,   /* clCreateCommandQueue */
+  FAULT_CONTEXT, /* clCreateContext */
+  N_FAULTS
+} Fault;
+
+const char *fault_name (Fault fault);
+/** fault_inject: the @nth call from now on fails, counted from 1; 0: none. @persistent: all after it, too */
+void fault_inject (Fault fault, guint nth, gboolean persistent);
+/** fault_count: calls since fault_inject () */
+guint fault_count (Fault fault);
+
+/** fault_watch: ends the process with a message when it is not called again within @seconds; 0: no more */
+void fault_watch (const char *what, guint nth, guint seconds);
+
+G_END_DECLS
