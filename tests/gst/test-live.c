@@ -437,6 +437,9 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   caps = caps_of ("RGB", SIDE, SIDE);
+  /* The device lives as long as this one, and with it its kernels: an engine's first frame is not one that compiles. */
+  GstHarness *warm = new_harness (CLASSIFY, caps);
+  push (warm, 0, 0);
   g_test_add_func ("/live/never-waits", test_never_waits);
   g_test_add_func ("/live/ages", test_ages);
   g_test_add_func ("/live/auto", test_auto);
@@ -450,6 +453,7 @@ main (int argc, char **argv)
   g_test_add_func ("/live/statistics-message", test_statistics_message);
   g_test_add_func ("/live/instances", test_instances);
   int status = g_test_run ();
+  gst_harness_teardown (warm);
   g_free (caps);
   return status;
 }

@@ -188,7 +188,8 @@ test_threads (void)
   guint flushes = GPOINTER_TO_UINT (g_thread_join (threads[1]));
   guint states = GPOINTER_TO_UINT (g_thread_join (threads[2]));
   g_thread_join (threads[3]);
-  g_test_message ("%u flushes, %u changes of state, %d and %d frames", flushes, states, counts[0], counts[1]);
+  g_test_message ("%u flushes, %u changes of state, %d and %d frames", flushes, states,
+      g_atomic_int_get (&counts[0]), g_atomic_int_get (&counts[1]));
   g_assert_cmpuint (flushes, >=, FLUSHES);
   g_assert_cmpuint (states, >=, STATES);
   assert_no_error (file); /* the other one may have been started with prompts that do not parse */
