@@ -157,6 +157,9 @@ GstClipTrack *gst_clip_find_track (GstClipClassify *self, const GstClipRegion *r
 
 /* gstclipstatistics.c */
 gboolean gst_clip_statistics_get (GstClipClassify *self, const char *name, GValue *value);
+/** gst_clip_statistics_post: the message, when @interval has passed since the last one */
 void gst_clip_statistics_post (GstClipClassify *self, GstClockTime interval);
+/** gst_clip_statistics_log: the sum, for the debug log */
+void gst_clip_statistics_log (GstClipClassify *self);
 
 G_END_DECLS

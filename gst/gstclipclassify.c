@@ -93,6 +93,7 @@ stop (GstBaseTransform *base)
   GstClipClassify *self = GST_CLIP_CLASSIFY (base);
   gst_clip_prompts_stop (self->prompts);
   gst_clip_flow_stop (self);
+  gst_clip_statistics_log (self);
   GST_OBJECT_LOCK (self);
   g_autoptr (ClipEngine) engine = g_steal_pointer (&self->engine);
   GST_OBJECT_UNLOCK (self);
@@ -113,6 +114,8 @@ set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   GST_OBJECT_LOCK (self); /* a latency query looks at it on another thread */
   self->info = info;
   GST_OBJECT_UNLOCK (self);
+  GST_INFO_OBJECT (self, "pictures are %s, %dx%d", gst_video_format_to_string (GST_VIDEO_INFO_FORMAT (&info)), info.width,
+      info.height);
   return TRUE;
 }
 

@@ -123,7 +123,8 @@ encoded (ClipEncodedPrompts *result, const GError *error, gpointer data)
   g_mutex_unlock (&p->lock);
   if (!newest)
     return;
-  GST_INFO ("prompts changed: %u labels", clip_prompt_set_get_size (result->set));
+  g_autoptr (GstElement) element = g_weak_ref_get (&p->element);
+  GST_INFO_OBJECT (element, "prompts changed: %u labels", clip_prompt_set_get_size (result->set));
   warn_truncated (p, result);
 }
 

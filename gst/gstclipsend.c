@@ -40,6 +40,8 @@ is_late (GstClipClassify *self, GstClockTime time)
                   && time <= self->earliest_time;
   self->stats.late += late;
   GST_OBJECT_UNLOCK (self);
+  if (late)
+    GST_DEBUG_OBJECT (self, "the frame of running time %" GST_TIME_FORMAT " comes too late to be encoded", GST_TIME_ARGS (time));
   return late;
 }
 
@@ -62,7 +64,7 @@ stands_still (GstClipClassify *self, const GstClipSettings *settings, const Clip
   gboolean refresh = settings->refresh_interval > 0 && GST_CLOCK_TIME_IS_VALID (time)
                      && GST_CLOCK_TIME_IS_VALID (self->refreshed)
                      && (time < self->refreshed || time - self->refreshed >= settings->refresh_interval);
-  GST_LOG_OBJECT (self, "the picture differs by %.2f levels%s", difference, refresh ? "; refresh is due" : "");
+  GST_DEBUG_OBJECT (self, "the picture differs by %.2f levels%s", difference, refresh ? "; refresh is due" : "");
   if (difference < settings->change_threshold && !refresh)
     return TRUE;
   clip_change_keep (self->change);

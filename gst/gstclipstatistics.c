@@ -2,6 +2,8 @@
 /* The numbers an operator watches: read-only properties, and the element message clip-statistics. */
 #include "gstclipclassify-private.h"
 
+#define GST_CAT_DEFAULT gst_clip_classify_debug
+
 static gdouble
 frames_per_second (const GstClipStatistics *s)
 {
@@ -82,4 +84,17 @@ gst_clip_statistics_post (GstClipClassify *self, GstClockTime interval)
       s.inferred ? s.latency_sum * 1e-3 / s.inferred : 0.0, "latency-max", G_TYPE_DOUBLE, s.latency_max * 1e-3,
       "batch-mean", G_TYPE_DOUBLE, batch_mean (engine), NULL);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), fields));
+}
+
+void
+gst_clip_statistics_log (GstClipClassify *self)
+{
+  g_autoptr (ClipEngine) engine = NULL;
+  GstClipStatistics s = snapshot (self, &engine);
+  GST_INFO_OBJECT (self,
+      "%" G_GUINT64_FORMAT " frames (%.1f/s): %" G_GUINT64_FORMAT " encoded, %" G_GUINT64_FORMAT " stood still, %"
+      G_GUINT64_FORMAT " given up for a newer one, %" G_GUINT64_FORMAT " late; %.1f ms to a result, at most %.1f; %.1f in a "
+      "batch",
+      s.frames, frames_per_second (&s), s.inferred, s.skipped, s.dropped, s.late,
+      s.inferred ? s.latency_sum * 1e-3 / s.inferred : 0.0, s.latency_max * 1e-3, batch_mean (engine));
 }

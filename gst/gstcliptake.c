@@ -89,7 +89,7 @@ gst_clip_take_job (
 static void
 give_up (GstClipClassify *self, const GstClipEntry *entry)
 {
-  GST_LOG_OBJECT (self, "the frame of %" GST_TIME_FORMAT " is given up for a newer one", GST_TIME_ARGS (entry->pts));
+  GST_DEBUG_OBJECT (self, "the frame of %" GST_TIME_FORMAT " is given up for a newer one", GST_TIME_ARGS (entry->pts));
   gst_clip_mark_requested (self, entry->sent, 0);
   GST_OBJECT_LOCK (self);
   self->stats.dropped++;
