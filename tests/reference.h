@@ -46,4 +46,11 @@ const char *ref_meta (RefFile *file, const char *key);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RefFile, ref_close)
 
+/** REF_PATIENCE: microseconds that a refusal may take; a sanitizer makes it slower */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REF_PATIENCE (20 * G_USEC_PER_SEC)
+#else
+#define REF_PATIENCE G_USEC_PER_SEC
+#endif
+
 G_END_DECLS
