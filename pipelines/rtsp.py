@@ -19,18 +19,22 @@ def say(text):
     print("tag-rtsp: " + "".join(c if c.isprintable() else "?" for c in text), file=sys.stderr, flush=True)
 
 
+def is_address(text):
+    return text.lower().startswith(tuple(scheme + "://" for scheme in SCHEMES))
+
+
 class Address:
     """A camera's URL without user and password, which are kept beside it. Messages show host and port only: many cameras
     have the password in the path or the query."""
 
     def __init__(self, url):
-        parts = urllib.parse.urlsplit(url)
         try:
+            parts = urllib.parse.urlsplit(url)
             port = parts.port
-        except ValueError:
-            raise ValueError("the port of an address is no number up to 65535; is a character of the user or the password "
-                             "not percent-encoded (/ as %2F, @ as %40)?") from None
-        if parts.scheme not in SCHEMES or not parts.hostname:
+        except ValueError:  # its own message may show the password
+            raise ValueError("an address has no valid host and port; is a character of the user or the password not "
+                             "percent-encoded (/ as %2F, @ as %40)?") from None
+        if not is_address(url) or not parts.hostname:
             raise ValueError("expected an address like rtsp://HOST/PATH")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self.name = host + (f":{port}" if port else "")

@@ -10,6 +10,8 @@ import pathlib
 import select
 import signal
 import sys
+import threading
+import time
 
 import gi
 
@@ -18,7 +20,8 @@ from gi.repository import GLib, Gst  # noqa: E402
 
 import rtsp  # noqa: E402
 
-FINISH_S = 5  # for the last lines to be written when nobody reads them
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+FINISH_S, STUCK_S = 20, 5  # for the last results to come, and for a reader of standard output to take them
 
 
 def number(kind, least):
@@ -60,7 +63,9 @@ def parse_options():
     parser.add_argument("--delay", type=number(float, .01), default=1, metavar="SECONDS",
                         help="before the first new try; doubled after each (%(default)s)")
     parser.add_argument("--max-delay", type=number(float, .01), default=30, metavar="SECONDS", help="at most (%(default)s)")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
+    if rtsp.is_address(options.prompts):
+        parser.error("expected prompts after the addresses")
     try:
         options.addresses = read_addresses(options)
     except (OSError, ValueError) as error:
@@ -82,17 +87,21 @@ def read_addresses(options):
     return addresses
 
 
-def is_closed(fd):
+def tells(fd, events):
     poll = select.poll()
-    poll.register(fd, 0)  # errors and hang-ups are always told
+    poll.register(fd, events)
     return bool(poll.poll(0))
+
+
+def is_closed(fd):
+    return tells(fd, 0)  # errors and hang-ups are always told
 
 
 class Tagger:
     """All cameras' lines through one funnel to standard output."""
 
     def __init__(self, options):
-        self.options, self.loop, self.status, self.ending = options, GLib.MainLoop(), 0, False
+        self.options, self.loop, self.status, self.ending, self.finish_by = options, GLib.MainLoop(), 0, False, 0.0
         self.pipeline = Gst.Pipeline.new(None)
         # Clock and base time outlive the sources: timestamps go on over connections.
         clock = Gst.SystemClock.obtain()
@@ -112,8 +121,7 @@ class Tagger:
         bus = self.pipeline.get_bus()
         bus.add_signal_watch()
         bus.connect("message", self.hear)
-        for number_ in (signal.SIGINT, signal.SIGTERM):
-            GLib.unix_signal_add(GLib.PRIORITY_HIGH, number_, self.end)
+        threading.Thread(target=self.await_signals, daemon=True).start()
         GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, 1, GLib.IOCondition.ERR | GLib.IOCondition.HUP, self.closed)
         if self.options.seconds:
             GLib.timeout_add(int(self.options.seconds * 1000), self.time_is_up)
@@ -121,6 +129,8 @@ class Tagger:
             for camera in self.cameras:
                 camera.connect()
         self.loop.run()
+        for camera in self.cameras:
+            camera.disconnect()
         self.pipeline.set_state(Gst.State.NULL)
         return self.status
 
@@ -128,7 +138,8 @@ class Tagger:
         if message.type == Gst.MessageType.EOS:
             self.loop.quit()
         elif message.type == Gst.MessageType.WARNING and message.src.has_as_ancestor(self.pipeline):
-            rtsp.say(message.parse_warning()[0].message)
+            names = [camera.name + ": " for camera in self.cameras if camera.owns(message.src)]
+            rtsp.say("".join(names) + message.parse_warning()[0].message)
         elif message.type == Gst.MessageType.ERROR:
             self.hear_error(message)
 
@@ -143,7 +154,7 @@ class Tagger:
         if message.src == self.sink and is_closed(1):
             self.closed()
             return
-        rtsp.say(f"{message.src.get_name()}: {error.message} {(details or '').splitlines()[-1:]}")
+        rtsp.say(f"{message.src.get_name()}: {error.message} {(details or '').rpartition(chr(10))[2]}")
         self.status = 1
         self.loop.quit()
 
@@ -163,16 +174,32 @@ class Tagger:
             self.status = 1
         return self.end()
 
+    def await_signals(self):
+        """On a thread of its own: the first signal lets the last lines be written, the second does not wait for them."""
+        signal.sigwait(SIGNALS)
+        GLib.idle_add(self.end, priority=GLib.PRIORITY_HIGH)
+        signal.sigwait(SIGNALS)
+        self.abandon("a second signal")
+
     def end(self):
-        """Lets the last lines be written; the second time it does not wait for them."""
-        if self.ending:
-            self.loop.quit()
-            return GLib.SOURCE_CONTINUE
-        self.ending = True
-        for camera in self.cameras:
-            camera.stop()
-        GLib.timeout_add_seconds(FINISH_S, self.loop.quit)
+        if not self.ending:
+            self.ending, self.finish_by = True, time.monotonic() + FINISH_S
+            for camera in self.cameras:
+                camera.stop()
+            GLib.timeout_add_seconds(STUCK_S, self.hurry)
+        return GLib.SOURCE_REMOVE
+
+    def hurry(self):
+        if not tells(1, select.POLLOUT):
+            self.abandon("nobody reads them")
+        if time.monotonic() > self.finish_by:
+            self.abandon(f"they did not come within {FINISH_S} s")
         return GLib.SOURCE_CONTINUE
+
+    @staticmethod
+    def abandon(reason):
+        rtsp.say("the last lines are lost: " + reason)
+        os._exit(1)  # a thread that is stuck in a write would not let go
 
 
 def main():
@@ -181,6 +208,9 @@ def main():
         os.fstat(1)
     except OSError:
         sys.exit("tag-rtsp: standard output is closed")
+    # Blocked in all threads that will be, and waited for in one: a handler of PoCL's compiler would take the signal and
+    # remove its files under a kernel that is being built.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     Gst.init(None)
     for element in rtsp.ELEMENTS:
         if not Gst.ElementFactory.find(element):

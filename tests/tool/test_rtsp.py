@@ -180,8 +180,8 @@ class Reconnects(unittest.TestCase):
 
     def test_two_cameras_and_one_model(self):
         server = Server(self, "one=smpte", "two=snow")
-        tagging = Tagging(self, server.url("one"), server.url("two"), PROMPTS, "--source", "1", "--source", "2",
-                          "--transport", "tcp")
+        tagging = Tagging(self, server.url("one"), "--source", "1", server.url("two"), "--source", "2", "--transport",
+                          "tcp", PROMPTS)
         tagging.wait_for_label(SCENES["smpte"])
         tagging.wait_for_label(SCENES["snow"])
         self.assertEqual(tagging.end(), 0)
@@ -214,6 +214,31 @@ class Reconnects(unittest.TestCase):
         server.kill()  # so nothing is written that could fail
         tag.stdout.close()
         self.assertEqual(tag.wait(PATIENCE), 0)
+
+
+    def test_reader_stops_reading(self):
+        server = Server(self, "cam=smpte")
+        prompts = ";".join(f"thing {number}" for number in range(100))
+        # Lines of more than a page fill the pipe in a moment.
+        tag = subprocess.Popen([TAG, server.url("cam"), prompts, "-m", "demo"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        self.addCleanup(tag.stderr.close)
+        self.addCleanup(tag.stdout.close)
+        self.addCleanup(tag.kill)
+        tag.stdout.readline()
+        time.sleep(2)
+        tag.send_signal(signal.SIGTERM)
+        self.assertEqual(tag.wait(PATIENCE), 1)
+        self.assertIn(b"nobody reads", tag.stderr.read())
+
+    def test_nobody_reads_and_the_camera_stays(self):
+        server = Server(self, "cam=smpte")
+        result = subprocess.run(f"{TAG} {server.url('cam')} '{PROMPTS}' -m demo | head -n 3; exit ${{PIPESTATUS[0]}}",
+                                shell=True, executable="/bin/bash", capture_output=True, timeout=PATIENCE, check=False,
+                                env=environment())
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        self.assertEqual(result.stderr.decode().count("\n"), 1, result.stderr.decode())
+        self.assertEqual(result.stdout.count(b"\n"), 3)
 
 
 class Refusals(unittest.TestCase):
@@ -270,7 +295,14 @@ class Refusals(unittest.TestCase):
     def test_wrong_usage(self):
         for arguments in (["rtsp://user:a/b@host/x"], ["http://host/x"], ["rtsp:///x"], ["rtsp://h/x", "-i", "0"],
                           ["rtsp://h/x", "--source", "a", "--source", "b"], ["rtsp://h/x", "--login", "/nonexistent"],
-                          ["rtsp://h/x", "--retry", "never"], ["rtsp://h/x", "--timeout", "nan"]):
+                          ["rtsp://h/x", "--retry", "never"],
+                          ["rtsp://h/x", "--timeout", "nan"],
+                          ["rtsp://user:secret\u2100@host/x"], ["rtsp://user:secret@[host/x"]):
             status, text = self.tag(*arguments)
             self.assertEqual(status, 2, arguments)
             self.assertNotIn("a/b", text)
+            self.assertNotIn("secret", text)
+        result = run(TAG, "rtsp://one/x", "rtsp://user:secret@two/x")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(b"expected prompts", result.stderr)
+        self.assertNotIn(b"secret", result.stderr)
