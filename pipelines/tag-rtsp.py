@@ -50,7 +50,8 @@ def parse_options():
     parser.add_argument("-i", dest="interval", type=number(int, 1), default=5, metavar="N", help="infers every Nth frame (%(default)s)")
     parser.add_argument("-s", dest="seconds", type=number(float, 0), default=0, metavar="SECONDS", help="stops after SECONDS")
     parser.add_argument("--source", action="append", default=[], metavar="NAME",
-                        help='"source" in the JSON lines, once for each camera (default: HOST:PORT)')
+                        help='"source" in the JSON lines, once for each camera (default: HOST:PORT; HOST:PORT#1, ... where '
+                             'several have the same)')
     parser.add_argument("--login", type=pathlib.Path, metavar="FILE",
                         help="holds USER:PASSWORD, for addresses without: other users see a command line's")
     parser.add_argument("--transport", choices=["auto", "tcp", "udp"], default="auto", help="auto: UDP, and TCP where that brings nothing")
@@ -72,7 +73,13 @@ def parse_options():
         parser.error(str(error))
     if len(options.source) not in (0, len(options.addresses)):
         parser.error(f"expected --source once for each of {len(options.addresses)} cameras, found {len(options.source)}")
+    options.source = options.source or default_names(options.addresses)
     return options
+
+
+def default_names(addresses):
+    names = [address.name for address in addresses]
+    return [name if names.count(name) == 1 else f"{name}#{number_}" for number_, name in enumerate(names, 1)]
 
 
 def read_addresses(options):
@@ -113,9 +120,8 @@ class Tagger:
         self.pipeline.add(self.funnel)
         self.pipeline.add(self.sink)
         self.funnel.link(self.sink)
-        names = options.source or [address.name for address in options.addresses]
         self.cameras = [rtsp.Camera(address, name, options, self.pipeline, self.funnel, self.camera_ended)
-                        for address, name in zip(options.addresses, names)]
+                        for address, name in zip(options.addresses, options.source)]
 
     def run(self):
         bus = self.pipeline.get_bus()
@@ -123,11 +129,14 @@ class Tagger:
         bus.connect("message", self.hear)
         threading.Thread(target=self.await_signals, daemon=True).start()
         GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, 1, GLib.IOCondition.ERR | GLib.IOCondition.HUP, self.closed)
-        if self.options.seconds:
-            GLib.timeout_add(int(self.options.seconds * 1000), self.time_is_up)
-        if self.pipeline.set_state(Gst.State.PLAYING) != Gst.StateChangeReturn.FAILURE:
+        if self.pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
+            self.status = 1
+            GLib.idle_add(self.loop.quit)  # after the error messages
+        else:
             for camera in self.cameras:
                 camera.connect()
+            if self.options.seconds:
+                GLib.timeout_add(int(self.options.seconds * 1000), self.time_is_up)
         self.loop.run()
         for camera in self.cameras:
             camera.disconnect()

@@ -191,7 +191,7 @@ class Reconnects(unittest.TestCase):
     def test_one_camera_is_given_up(self):
         server = Server(self, "one=smpte")
         tagging = Tagging(self, server.url("none"), server.url("one"), PROMPTS, "--transport", "tcp")
-        tagging.wait_for_status("no such path")
+        tagging.wait_for_status(f"127.0.0.1:{server.port}#1: the server has no such path")
         tagging.wait_for_label(SCENES["smpte"], len(tagging.out.lines))
         self.assertEqual(tagging.end(), 1)
 
@@ -264,6 +264,12 @@ class Refusals(unittest.TestCase):
             status, text = self.tag(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", "--timeout", "0.5")
         self.assertEqual(status, 1)
         self.assertIn("no frame for 0.5 s", text)
+
+    def test_wrong_model(self):
+        result = run(TAG, "rtsp://127.0.0.1:9/x", PROMPTS, "-m", "/nonexistent", "--retry", "forever")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"/nonexistent", result.stderr)
+        self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
 
     def test_no_frame_in_time(self):
         status, text = self.tag("rtsp://127.0.0.1:9/x", "--retry", "forever", "-s", "0.5")
