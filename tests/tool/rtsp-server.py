@@ -13,8 +13,9 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-CAMERA = ("( videotestsrc is-live=true pattern={} {} ! video/x-raw,format=I420,width=320,height=240,framerate=15/1 ! "
-          "x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=15 ! rtph264pay name=pay0 pt=96 )")
+SOUND = "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay0 pt=8"
+CAMERA = ("( {} videotestsrc is-live=true pattern={} {} ! video/x-raw,format=I420,width=320,height=240,framerate=15/1 ! "
+          "x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=15 ! rtph264pay name=pay{} pt=96 )")
 
 
 def demand_login(server, factories, user, password):
@@ -35,6 +36,7 @@ def main():
     parser.add_argument("port")
     parser.add_argument("cameras", nargs="+", metavar="PATH=PATTERN")
     parser.add_argument("--frames", type=int, default=-1, help="then the stream ends")
+    parser.add_argument("--sound", action="store_true", help="as first stream")
     parser.add_argument("--login", nargs=2, metavar=("USER", "PASSWORD"))
     options = parser.parse_args()
     Gst.init(None)
@@ -45,7 +47,8 @@ def main():
         path, pattern = camera.split("=")
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_shared(True)
-        factory.set_launch(CAMERA.format(pattern, f"num-buffers={options.frames}"))
+        factory.set_launch(CAMERA.format(SOUND if options.sound else "", pattern, f"num-buffers={options.frames}",
+                                        int(options.sound)))
         server.get_mount_points().add_factory("/" + path, factory)
         factories.append(factory)
     if options.login:

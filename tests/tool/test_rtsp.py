@@ -188,6 +188,12 @@ class Reconnects(unittest.TestCase):
         seen = {(json.loads(line)["source"], label(line)) for line in tagging.out.lines}
         self.assertEqual({pair for pair in seen if pair[1]}, {("1", SCENES["smpte"]), ("2", SCENES["snow"])})
 
+    def test_sound_is_left_out(self):
+        server = Server(self, "cam=smpte", "--sound")
+        tagging = Tagging(self, server.url("cam"), PROMPTS)
+        tagging.wait_for_label(SCENES["smpte"])
+        self.assertEqual(tagging.end(), 0)
+
     def test_one_camera_is_given_up(self):
         server = Server(self, "one=smpte")
         tagging = Tagging(self, server.url("none"), server.url("one"), PROMPTS, "--transport", "tcp")
