@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """rtsp-server.py PORT PATH=PATTERN...: a network camera on loopback that shows videotestsrc's patterns in H.264.
 
-PORT 0 takes any; prints the port when it listens. Needs Debian's gir1.2-gst-rtsp-server-1.0.
+PORT 0 takes any; prints the port when it listens, and a line for each stream that is asked for. Needs Debian's gir1.2-gst-rtsp-server-1.0.
 """
 import argparse
 
@@ -31,6 +31,10 @@ def demand_login(server, factories, user, password):
         factory.set_permissions(permissions)
 
 
+def asked(_client, _context):
+    print("SETUP", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port")
@@ -51,6 +55,7 @@ def main():
                                         int(options.sound)))
         server.get_mount_points().add_factory("/" + path, factory)
         factories.append(factory)
+    server.connect("client-connected", lambda _server, client: client.connect("setup-request", asked))
     if options.login:
         demand_login(server, factories, *options.login)
     if server.attach(None) == 0:

@@ -190,9 +190,11 @@ class Reconnects(unittest.TestCase):
 
     def test_sound_is_left_out(self):
         server = Server(self, "cam=smpte", "--sound")
-        tagging = Tagging(self, server.url("cam"), PROMPTS)
+        tagging = Tagging(self, server.url("cam"), PROMPTS, "--transport", "tcp")
         tagging.wait_for_label(SCENES["smpte"])
         self.assertEqual(tagging.end(), 0)
+        server.process.kill()
+        self.assertEqual(server.process.stdout.read().split(), [b"SETUP"])
 
     def test_one_camera_is_given_up(self):
         server = Server(self, "one=smpte")
