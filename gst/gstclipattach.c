@@ -82,7 +82,7 @@ typedef struct {
   const GstClipSettings *settings;
   ClipEncodedPrompts *prompts;
   const ClipModelConfig *config;
-  GstClockTime pts;
+  GstClockTime pts, end;
   gboolean inferred;
   GValue objects;
 } Attachment;
@@ -108,17 +108,20 @@ add_regions (Attachment *a, GstBuffer *buffer)
   for (guint i = 0; i < regions->len; i++) {
     const GstClipRegion *region = &g_array_index (regions, GstClipRegion, i);
     GstClipTrack *track = gst_clip_find_track (self, region);
-    if (track && track->known)
-      add_object (a, track, region, a->inferred && track->pts == a->pts);
+    if (!track || !track->known)
+      continue;
+    track->end = a->end;
+    add_object (a, track, region, a->inferred && track->pts == a->pts);
   }
 }
 
 void
-gst_clip_attach (GstClipClassify *self, GstBuffer *buffer, const GstClipSettings *settings, gboolean inferred)
+gst_clip_attach (GstClipClassify *self, GstBuffer *buffer, const GstClipSettings *settings, GstClockTime end,
+    gboolean inferred)
 {
   guint serial;
   g_autoptr (ClipEncodedPrompts) prompts = gst_clip_prompts_get (self->prompts, &serial);
-  Attachment a = { self, settings, prompts, clip_engine_get_config (self->engine), GST_BUFFER_PTS (buffer), inferred };
+  Attachment a = { self, settings, prompts, clip_engine_get_config (self->engine), GST_BUFFER_PTS (buffer), end, inferred };
   const GstClipRegion all = { .rect = { 0, 0, (guint) self->info.width, (guint) self->info.height } };
   gdouble scale = settings->rules.logit_scale > 0 ? settings->rules.logit_scale : a.config->logit_scale;
   g_value_init (&a.objects, GST_TYPE_ARRAY);
@@ -149,7 +152,7 @@ post_change (GstClipClassify *self, const GstClipTrack *track, const ClipLabelCh
   GstStructure *s = gst_structure_new ("clip-label-changed", "label", G_TYPE_STRING, change->label, "label-id",
       G_TYPE_INT, change->label_id, "confidence", G_TYPE_DOUBLE, change->confidence, "previous", G_TYPE_STRING,
       change->previous, "previous-start", G_TYPE_UINT64, change->previous_start, "previous-end", G_TYPE_UINT64,
-      change->previous_end, "prompts-serial", G_TYPE_UINT, serial, "timestamp", G_TYPE_UINT64, position,
+      change->previous_end, "previous-confidence", G_TYPE_DOUBLE, change->previous_confidence, "prompts-serial", G_TYPE_UINT, serial, "timestamp", G_TYPE_UINT64, position,
       "running-time", G_TYPE_UINT64, change->start, "stream-time", G_TYPE_UINT64, stream_time, NULL);
   if (track->id)
     gst_structure_set (s, "tracking-id", G_TYPE_UINT64, track->id, NULL);
@@ -176,6 +179,7 @@ gst_clip_end_track (GstClipClassify *self, GstClipTrack *track)
   guint serial;
   g_autoptr (ClipEncodedPrompts) prompts = gst_clip_prompts_get (self->prompts, &serial);
   g_auto (ClipLabelChange) change = { 0 };
-  if (clip_span_end (track->span, track->time, &change))
+  GstClockTime end = GST_CLOCK_TIME_IS_VALID (track->end) ? track->end : track->time;
+  if (clip_span_end (track->span, end, &change))
     post_change (self, track, &change, serial);
 }

@@ -63,7 +63,8 @@ typedef struct {
   ClipJob *job;      /* (nullable): nothing was sent */
   GArray *sent;      /* (nullable) (element-type GstClipSent): the job's regions */
   gboolean whole;    /* what was sent is the full picture */
-  GstClockTime pts, time; /* time: running time */
+  GstClockTime pts;
+  GstClockTime time, end; /* running times */
   gboolean unchanged;     /* the picture stands still: the newest result describes it too */
 } GstClipEntry;
 
@@ -146,8 +147,10 @@ void gst_clip_take_unchanged (GstClipClassify *self, const GstClipSettings *sett
 GstFlowReturn gst_clip_collect (GstClipClassify *self, const GstClipSettings *settings, gboolean wait);
 
 /* gstclipattach.c: results to metadata and messages */
-/** gst_clip_attach: puts what is known onto a writable buffer; @inferred: the full frame's result is its own */
-void gst_clip_attach (GstClipClassify *self, GstBuffer *buffer, const GstClipSettings *settings, gboolean inferred);
+/** gst_clip_attach: puts what is known onto a writable buffer; @end: running time; @inferred: the full frame's result
+ * is its own */
+void gst_clip_attach (GstClipClassify *self, GstBuffer *buffer, const GstClipSettings *settings, GstClockTime end,
+    gboolean inferred);
 /** gst_clip_follow: posts a change of @track's label */
 void gst_clip_follow (GstClipClassify *self, GstClipTrack *track, const GstClipSettings *settings);
 /** gst_clip_end_track: posts the end of @track's label */

@@ -181,17 +181,29 @@ part_with_job (GstClipClassify *self, GstClipEntry *entry)
   g_queue_push_tail (&self->flying, flying);
 }
 
+static void
+set_times (GstClipClassify *self, GstClipEntry *entry)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  GstClockTime duration = GST_BUFFER_DURATION (entry->buffer);
+  entry->pts = GST_BUFFER_PTS (entry->buffer);
+  entry->time = entry->end = segment->format == GST_FORMAT_TIME
+                                 ? gst_segment_to_running_time (segment, GST_FORMAT_TIME, entry->pts)
+                                 : GST_CLOCK_TIME_NONE;
+  if (!GST_CLOCK_TIME_IS_VALID (duration))
+    duration = self->info.fps_n > 0 ? gst_util_uint64_scale_int (GST_SECOND, self->info.fps_d, self->info.fps_n) : 0;
+  if (GST_CLOCK_TIME_IS_VALID (entry->time))
+    entry->end += (GstClockTime) ((gdouble) duration / ABS (segment->rate));
+}
+
 GstFlowReturn
 gst_clip_flow_push (GstClipClassify *self, GstBuffer *buffer)
 {
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   GstClipSettings settings = get_settings (self);
   g_autoptr (GstClipEntry) entry = g_new0 (GstClipEntry, 1);
   entry->buffer = buffer;
-  entry->pts = GST_BUFFER_PTS (buffer);
-  entry->time = segment->format == GST_FORMAT_TIME
-                    ? gst_segment_to_running_time (segment, GST_FORMAT_TIME, entry->pts)
-                    : GST_CLOCK_TIME_NONE;
+  set_times (self, entry);
+  self->full->end = entry->end;
   self->count++;
   learn_mode (self, &settings);
   GstFlowReturn ret = self->failed ? GST_FLOW_ERROR : gst_clip_collect (self, &settings, FALSE);
@@ -267,7 +279,7 @@ gst_clip_flow_pull (GstClipClassify *self, gboolean drain, GstBuffer **buffer)
     return ret;
   g_autoptr (GstClipEntry) entry = g_queue_pop_head (&self->frames);
   *buffer = gst_buffer_make_writable (g_steal_pointer (&entry->buffer));
-  gst_clip_attach (self, *buffer, &settings, entry->job != NULL);
+  gst_clip_attach (self, *buffer, &settings, entry->end, entry->job != NULL);
   return GST_FLOW_OK;
 }
 

@@ -10,7 +10,7 @@ gst_clip_track_new (guint64 id, guint embed_dim)
   track->id = id;
   track->embed_dim = embed_dim;
   track->embedding = g_new0 (float, embed_dim);
-  track->pts = track->time = GST_CLOCK_TIME_NONE;
+  track->pts = track->time = track->end = GST_CLOCK_TIME_NONE;
   track->span = clip_span_new ();
   return track;
 }
@@ -49,9 +49,7 @@ gst_clip_track_pool (GstClipTrack *track, ClipPooling pooling, GstClockTime wind
     track->pool = clip_pool_new (track->embed_dim);
   if (!track->pooled)
     track->pooled = g_new0 (float, track->embed_dim);
-  /* without a clock all frames fall into one window */
-  GstClockTime time = GST_CLOCK_TIME_IS_VALID (track->time) ? track->time : 0;
-  clip_pool_push (track->pool, pooling, window, time, track->embedding);
+  clip_pool_push (track->pool, pooling, window, track->time, track->embedding);
   track->pooled_frames = clip_pool_get (track->pool, track->pooled, &track->pooled_start);
 }
 

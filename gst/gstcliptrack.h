@@ -20,6 +20,7 @@ typedef struct {
   ClipRect rect;      /* where it was taken */
   GstClockTime pts;   /* of the frame it was taken from */
   GstClockTime time;  /* running time of the last frame that it is known to describe */
+  GstClockTime end;   /* running time at which the last frame that showed it ends */
   ClipPool *pool;
   float *pooled;      /* [embed_dim]: what the window says; valid when pooled_frames > 0 */
   guint pooled_frames;

@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "clip-time.h"
+
 G_BEGIN_DECLS
 
 /**
@@ -23,7 +25,8 @@ void clip_pool_reset (ClipPool *pool);
  * clip_pool_push:
  * @window: nanoseconds. For the mean: only embeddings younger than that, and always the newest; 0: all since the
  *   reset. For ema: the time constant; 0: the newest alone
- * @time: nanoseconds; when it goes back, the pool begins anew
+ * @time: nanoseconds; when it goes back, the pool begins anew. CLIP_TIME_NONE: unknown; the mean takes it for the time
+ *   of the newest, and ema, which cannot weigh it, begins anew
  * @embedding: [embed_dim], of unit length or zeros
  *
  * Another pooling than before begins anew.

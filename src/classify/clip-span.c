@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clip-span.h"
 
+typedef struct {
+  double sum;
+  guint64 n;
+} Mean;
+
 struct _ClipSpan {
   char *label; /* (nullable): that holds */
   guint64 start;
+  Mean confidence; /* of @label, from its start on */
   gboolean leading; /* somebody else leads: @candidate, since @since */
   char *candidate;  /* (nullable) */
   guint64 since;
+  Mean lead, meanwhile; /* since then: confidence of the candidate, and of the label that holds */
 };
 
 ClipSpan *
@@ -31,8 +38,25 @@ clip_label_change_clear (ClipLabelChange *change)
 }
 
 static void
+add (Mean *mean, double value)
+{
+  mean->sum += value;
+  mean->n++;
+}
+
+static double
+value_of (const Mean *mean)
+{
+  return mean->n > 0 ? mean->sum / (double) mean->n : 0.0;
+}
+
+/* The label that holds goes on: what it had meanwhile is its own. */
+static void
 drop_candidate (ClipSpan *span)
 {
+  span->confidence.sum += span->meanwhile.sum;
+  span->confidence.n += span->meanwhile.n;
+  span->lead = span->meanwhile = (Mean){ 0 };
   span->leading = FALSE;
   g_clear_pointer (&span->candidate, g_free);
 }
@@ -65,9 +89,12 @@ take_over (ClipSpan *span, char *label, gint label_id, double confidence, guint6
   if (span->label) {
     change->previous_start = span->start;
     change->previous_end = start;
+    change->previous_confidence = value_of (&span->confidence);
   }
   span->label = label;
   span->start = start;
+  span->confidence = span->lead;
+  span->lead = span->meanwhile = (Mean){ 0 };
 }
 
 gboolean
@@ -77,9 +104,12 @@ clip_span_push (ClipSpan *span, const ClipSpanRules *rules, guint64 time, const 
   gboolean same = g_strcmp0 (label, span->label) == 0;
   if (same || (label && span->label && confidence < holder_confidence + rules->hysteresis)) {
     drop_candidate (span);
+    add (&span->confidence, same ? confidence : holder_confidence);
     return FALSE;
   }
   nominate (span, label, time);
+  add (&span->lead, confidence);
+  add (&span->meanwhile, holder_confidence);
   if (!has_held (span, rules->hold_time, time))
     return FALSE;
   take_over (span, g_steal_pointer (&span->candidate), label ? label_id : -1, label ? confidence : 0.0, span->since,

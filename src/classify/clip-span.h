@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "clip-time.h"
+
 G_BEGIN_DECLS
 
 /**
@@ -16,16 +18,15 @@ typedef struct {
   double hysteresis;
 } ClipSpanRules;
 
-#define CLIP_TIME_NONE G_MAXUINT64
-
 /** ClipLabelChange: @label holds from @start on; @previous held from @previous_start to @previous_end. NULL: none */
 typedef struct {
   char *label;
   gint label_id; /* -1: none */
-  double confidence;
+  double confidence; /* at the time of the change */
   guint64 start;
   char *previous;
   guint64 previous_start, previous_end; /* CLIP_TIME_NONE without @previous */
+  double previous_confidence; /* mean over its span; 0 without @previous */
 } ClipLabelChange;
 
 void clip_label_change_clear (ClipLabelChange *change);

@@ -160,6 +160,28 @@ test_begins_anew (void)
   check (pool, 0, nothing);
 }
 
+/* Without a clock the mean is that of all frames, and ema, which cannot weigh them, the newest. */
+static void
+test_unknown_time (void)
+{
+  const float a[D] = { 1 }, b[D] = { 0, 1 };
+  const double want_b[D] = { 0, 1 }, want_both[D] = { G_SQRT2 / 2, G_SQRT2 / 2 };
+  g_autoptr (ClipPool) pool = clip_pool_new (D);
+  for (guint i = 0; i < 2; i++)
+    clip_pool_push (pool, CLIP_POOLING_EMA, 100, CLIP_TIME_NONE, i ? b : a);
+  check (pool, 1, want_b);
+  for (guint i = 0; i < 2; i++)
+    clip_pool_push (pool, CLIP_POOLING_MEAN, 100, CLIP_TIME_NONE, i ? b : a);
+  check (pool, 2, want_both);
+  /* one frame without a time among others does not empty the window */
+  clip_pool_reset (pool);
+  clip_pool_push (pool, CLIP_POOLING_MEAN, 100, 5000, a);
+  clip_pool_push (pool, CLIP_POOLING_MEAN, 100, CLIP_TIME_NONE, b);
+  check (pool, 2, want_both);
+  clip_pool_push (pool, CLIP_POOLING_MEAN, 100, 5100, b);
+  check (pool, 1, want_b);
+}
+
 static void
 test_opposite_embeddings (void)
 {
@@ -180,6 +202,7 @@ main (int argc, char **argv)
   g_test_add_func ("/pool/all-since-start", test_all_since_start);
   g_test_add_func ("/pool/drift", test_drift);
   g_test_add_func ("/pool/begins-anew", test_begins_anew);
+  g_test_add_func ("/pool/unknown-time", test_unknown_time);
   g_test_add_func ("/pool/opposite-embeddings", test_opposite_embeddings);
   return g_test_run ();
 }

@@ -73,6 +73,31 @@ test_unknown_time (void)
   run (&(ClipSpanRules){ 10, 0 }, steps, 2, want, NONE);
 }
 
+/* A span's confidence is the mean over its own results: not those of a rival that leads it and fails, of one that
+ * takes over only from when it began to lead. */
+static void
+test_confidence (void)
+{
+  const ClipSpanRules rules = { 10, 0.1 };
+  const Step steps[] = { { 0, "a", .9 }, { 10, "a", .8, .8 }, { 20, "b", .6, .4 }, { 25, "a", .7, .7 }, { 30, "b", .5, .45 },
+    { 40, "b", .6, .3 }, { 45, "b", .7, .2 }, { 50, "b", .8, .1 }, { 60, "b", .9, .9 }, { 70, "a", .6, .3 } };
+  const double want_a = (.9 + .8 + .4 + .7 + .45) / 5, want_b = (.6 + .7 + .8 + .9 + .3) / 5;
+  g_autoptr (ClipSpan) span = clip_span_new ();
+  guint changes = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (steps); i++) {
+    g_auto (ClipLabelChange) change = { 0 };
+    const Step *s = &steps[i];
+    if (!clip_span_push (span, &rules, s->time, s->label, 0, s->confidence, s->holder, &change))
+      continue;
+    changes++;
+    g_assert_cmpfloat_with_epsilon (change.previous_confidence, changes == 2 ? want_a : 0.0, 1e-12);
+  }
+  g_assert_cmpuint (changes, ==, 2);
+  g_auto (ClipLabelChange) change = { 0 };
+  g_assert_true (clip_span_end (span, 80, &change));
+  g_assert_cmpfloat_with_epsilon (change.previous_confidence, want_b, 1e-12);
+}
+
 /* Spans lie end to end, none is entered that led for less than the hold time, and each began where its label did. */
 static void
 test_random (void)
@@ -117,6 +142,7 @@ main (int argc, char **argv)
   g_test_add_func ("/span/hold", test_hold);
   g_test_add_func ("/span/hysteresis", test_hysteresis);
   g_test_add_func ("/span/unknown-time", test_unknown_time);
+  g_test_add_func ("/span/confidence", test_confidence);
   g_test_add_func ("/span/random", test_random);
   return g_test_run ();
 }

@@ -182,6 +182,24 @@ test_templates (void)
   }
 }
 
+/* SHA-256 of the templates in openai/CLIP's data/prompts.md (commit e184f608c5d5), one a line. */
+static void
+test_templates_of_videos (void)
+{
+  static const char *const cases[][2] = {
+    { "ucf101", "cdd756b5bc958390db58a768950b0cfd3b41be740d0d9623fd78e08744378167" },
+    { "kinetics700", "024b59ce55beb3e8de4ff1ea271fc7a6a0c4e808a6898e248c319ca941de8959" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (GStrv) templates = clip_templates_load (cases[i][0], NULL);
+    g_autofree char *lines = g_strjoinv ("\n", templates);
+    g_autofree char *text = g_strconcat (lines, "\n", NULL);
+    g_autofree char *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+    g_assert_cmpstr (sum, ==, cases[i][1]);
+  }
+}
+
 static void
 assert_templates_fail (const char *text, gssize length, const char *words)
 {
@@ -226,6 +244,7 @@ main (int argc, char **argv)
   g_test_add_func ("/prompts/file-errors", test_file_errors);
   g_test_add_func ("/prompts/references", test_references);
   g_test_add_func ("/templates/lists", test_templates);
+  g_test_add_func ("/templates/of-videos", test_templates_of_videos);
   g_test_add_func ("/templates/files", test_template_files);
   return g_test_run ();
 }
