@@ -180,36 +180,6 @@ test_label_changed (void)
   gst_harness_teardown (h);
 }
 
-/* The last span goes to the end of the last frame, not to its beginning: who cuts on it must not lose that frame. */
-static void
-test_span_to_the_end (void)
-{
-  g_autofree char *caps = caps_of ("RGB", 96, 96);
-  GstHarness *h = new_harness ("clipclassify model=demo prompts=\"a black picture;a white picture\"", caps);
-  g_autoptr (GstElement) classifier = classifier_of (h);
-  g_autoptr (GstBus) bus = gst_bus_new ();
-  gst_element_set_bus (classifier, bus);
-  for (guint i = 0; i < 3; i++) {
-    GstBuffer *frame = new_frame (caps, 0, i * GST_SECOND);
-    GST_BUFFER_DURATION (frame) = i == 2 ? GST_SECOND : GST_CLOCK_TIME_NONE;
-    gst_buffer_unref (gst_harness_push_and_pull (h, frame));
-  }
-  gst_harness_push_event (h, gst_event_new_eos ());
-  const guint64 want[2][2] = { { GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE }, { 0, 3 * GST_SECOND } };
-  for (guint i = 0; i < 2; i++) {
-    guint64 start = 7, end = 7;
-    GstMessage *message = wait_message (bus, GST_MESSAGE_ELEMENT);
-    g_assert_nonnull (message);
-    const GstStructure *s = gst_message_get_structure (message);
-    gst_structure_get (s, "previous-start", G_TYPE_UINT64, &start, "previous-end", G_TYPE_UINT64, &end, NULL);
-    g_assert_cmpuint (start, ==, want[i][0]);
-    g_assert_cmpuint (end, ==, want[i][1]);
-    gst_message_unref (message);
-  }
-  gst_element_set_bus (classifier, NULL);
-  gst_harness_teardown (h);
-}
-
 static void
 test_caps_change (void)
 {
@@ -361,7 +331,6 @@ main (int argc, char **argv)
   g_test_add_func ("/classify/inference-interval", test_inference_interval);
   g_test_add_func ("/classify/negative-prompt", test_negative_prompt);
   g_test_add_func ("/classify/label-changed", test_label_changed);
-  g_test_add_func ("/classify/span-to-the-end", test_span_to_the_end);
   g_test_add_func ("/classify/caps-change", test_caps_change);
   g_test_add_func ("/classify/eos-before-first-frame", test_eos_before_first_frame);
   g_test_add_func ("/classify/state-loop", test_state_loop);
