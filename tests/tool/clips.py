@@ -130,3 +130,15 @@ def make(folder, seed):
             chains.append(words)
     encode(chains)
     return clips
+
+
+def uneven(folder, frames, rates):
+    """-> path: the first half of the frames at the first rate, the second at the second"""
+    half, path, parts = len(frames) // 2, folder / "uneven.mkv", []
+    for i, rate in enumerate(rates):
+        raw = folder / f"{i}.rgb"
+        raw.write_bytes(np.uint8(np.clip(np.stack(frames[i * half:(i + 1) * half]), 0, 255)).tobytes())
+        parts += (f"filesrc location={raw} ! rawvideoparse format=rgb width={SIDE} height={SIDE} framerate={rate}/1 ! "
+                  "capssetter caps=video/x-raw,framerate=0/1 ! all.").split()
+    encode([f"concat name=all ! videoconvert ! jpegenc ! matroskamux ! filesink location={path}".split(), parts])
+    return path
