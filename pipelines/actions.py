@@ -101,6 +101,14 @@ def check(parser, options):
         parser.error("--whole finds no spans to --cut")
 
 
+def check_files(options):
+    source, output = pathlib.Path(options.source), pathlib.Path(options.output or "")
+    if is_file(options.source) and not source.is_file():
+        raise Failure(f"there is no file '{source}'")
+    if options.output and output.exists() and source.exists() and output.samefile(source):
+        raise Failure(f"-o would write over {source}")
+
+
 def source_of(options):
     """The beginning of the pipeline's description."""
     if is_network(options.source):
@@ -167,9 +175,9 @@ class Signals:
 
 def play(pipeline, stop, on_span):
     """Runs the pipeline until it ends, or for @stop seconds (0: no limit); on_span is called for each span."""
-    bus, signals, deadline = pipeline.get_bus(), Signals(), time.monotonic() + stop if stop else None
-    ending = False
+    bus, signals, ending = pipeline.get_bus(), Signals(), False
     pipeline.set_state(Gst.State.PLAYING)
+    deadline = time.monotonic() + stop if stop else None  # the model is loaded now
     while True:
         message = bus.timed_pop_filtered(Gst.SECOND // 10, Gst.MessageType.EOS | Gst.MessageType.ERROR |
                                          Gst.MessageType.WARNING | Gst.MessageType.ELEMENT)
@@ -216,11 +224,11 @@ def recognise(options):
     spans = []
 
     def on_span(span):
+        if not spans and not options.json:
+            print(f"{'from (s)':>10} - {'to (s)':>10}  {'label':32}  confidence")
         spans.append(span)
         print_span(span, options.json)
 
-    if not options.json:
-        print(f"{'from (s)':>10} - {'to (s)':>10}  {'label':32}  confidence", flush=True)
     run(build(options), options.stop, on_span)
     if not spans:
         print(f"{NAME}: no label held: none led for {options.hold:g} s with a confidence of {options.min_confidence:g} or "
@@ -268,13 +276,13 @@ def print_answer(frames, labels, as_json):
 
 def main():
     options = parse()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads the spans may have seen enough
     Gst.init(None)
     try:
-        if is_file(options.source) and not pathlib.Path(options.source).is_file():
-            raise Failure(f"there is no file '{options.source}'")
+        check_files(options)
         need_elements("clipclassify", "clipjson")
         (judge if options.whole else recognise)(options)
-    except (Failure, CutError) as failure:
+    except (Failure, CutError, OSError) as failure:
         sys.exit(f"{NAME}: {failure}")
 
 
