@@ -61,6 +61,17 @@ forget_frames (GstClipClassify *self)
   g_queue_clear_full (&self->flying, entry_free);
 }
 
+static void
+end_tracks (GstClipClassify *self)
+{
+  GHashTableIter iter;
+  gpointer track;
+  gst_clip_end_track (self, self->full);
+  g_hash_table_iter_init (&iter, self->tracks);
+  while (g_hash_table_iter_next (&iter, NULL, &track))
+    gst_clip_end_track (self, track);
+}
+
 void
 gst_clip_flow_stop (GstClipClassify *self)
 {
@@ -69,6 +80,7 @@ gst_clip_flow_stop (GstClipClassify *self)
   g_mutex_unlock (&self->stream_lock);
   g_clear_pointer (&stream, clip_stream_free);
   forget_frames (self);
+  end_tracks (self);
   g_clear_pointer (&self->full, gst_clip_track_free);
   g_clear_pointer (&self->tracks, g_hash_table_unref);
   g_clear_pointer (&self->loose, g_ptr_array_unref);
@@ -92,17 +104,6 @@ gst_clip_flow_set_batch (GstClipClassify *self)
   if (self->stream)
     clip_stream_set_batch (self->stream, settings.batch_size, settings.batch_timeout * G_TIME_SPAN_MILLISECOND);
   g_mutex_unlock (&self->stream_lock);
-}
-
-static void
-end_tracks (GstClipClassify *self)
-{
-  GHashTableIter iter;
-  gpointer track;
-  gst_clip_end_track (self, self->full);
-  g_hash_table_iter_init (&iter, self->tracks);
-  while (g_hash_table_iter_next (&iter, NULL, &track))
-    gst_clip_end_track (self, track);
 }
 
 void

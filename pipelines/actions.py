@@ -241,6 +241,9 @@ def run(pipeline, stop, on_span):
     try:
         play(pipeline, stop, on_span)
     finally:
+        pipeline.set_state(Gst.State.READY)  # a failure has left a span open: it ends here
+        while message := pipeline.get_bus().pop_filtered(Gst.MessageType.ELEMENT):
+            handle(message, on_span)
         pipeline.set_state(Gst.State.NULL)
 
 

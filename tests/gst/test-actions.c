@@ -75,6 +75,23 @@ test_span_to_the_end (void)
   finish (h);
 }
 
+/* A stream that is stopped without an end has its spans ended too. */
+static void
+test_span_of_a_stopped_stream (void)
+{
+  g_autofree char *caps = caps_of ("RGB", 96, 96);
+  GstHarness *h = new_harness (CLASSIFY, caps);
+  g_autoptr (GstElement) classifier = classifier_of (h);
+  g_autoptr (GstBus) bus = watch (h);
+  for (guint i = 0; i < 2; i++)
+    gst_buffer_unref (push (h, caps, 0, i * GST_SECOND, GST_SECOND));
+  gst_element_set_state (classifier, GST_STATE_READY);
+  const Change want[] = { { "a black picture", NULL, 0, NONE, NONE },
+    { NULL, "a black picture", 2 * GST_SECOND, 0, 2 * GST_SECOND } };
+  assert_changes (bus, want, G_N_ELEMENTS (want));
+  finish (h);
+}
+
 /* A tracked object's span goes to the end of the last frame that showed it, also when it is classified once only. */
 static void
 test_span_of_a_region (void)
@@ -153,6 +170,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/actions/span-to-the-end", test_span_to_the_end);
+  g_test_add_func ("/actions/span-of-a-stopped-stream", test_span_of_a_stopped_stream);
   g_test_add_func ("/actions/span-of-a-region", test_span_of_a_region);
   g_test_add_func ("/actions/window-of-running-time", test_window_of_running_time);
   return g_test_run ();

@@ -256,24 +256,41 @@ class Live(Case):
 
     def test_interrupt_ends_the_span(self):
         frames = self.top / "frames.jsonl"
-        process = subprocess.Popen([str(SCRIPT), "/dev/no-camera", "colour bars;a ball", "-t", "none", "-m", "demo", "--hold", "0",
-                                    "-o", str(frames)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-        self.addCleanup(process.kill)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not (frames.exists() and '"window"' in frames.read_text()):
-            time.sleep(.1)
+        process = self.start("/dev/no-camera", "colour bars;a ball", frames)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, errors.decode())
         self.assertIn("colour bars", out.decode())
         json.loads(frames.read_text().splitlines()[-1])  # whole lines
 
-    def test_network_camera(self):
+    def start(self, source, prompts, frames):
+        """-> the process, when it has labelled frames"""
+        process = subprocess.Popen([str(SCRIPT), source, prompts, "-t", "none", "-m", "demo", "--hold", "0", "-o", str(frames)],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (frames.exists() and '"window"' in frames.read_text()):
+            time.sleep(.1)
+        return process
+
+    def serve(self):
+        """-> (the server's process, its port)"""
         server = subprocess.Popen(["/usr/bin/python3", "-c", SERVER], stdout=subprocess.PIPE, env=environment())
         self.addCleanup(server.stdout.close)
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
-        port = int(server.stdout.readline())
+        return server, int(server.stdout.readline())
+
+    def test_network_camera_goes_away(self):
+        server, port = self.serve()
+        process = self.start(f"rtspt://127.0.0.1:{port}/camera", "colour bars;television static", self.top / "frames.jsonl")
+        server.kill()
+        out, errors = process.communicate(timeout=60)
+        self.assertIn("television static", out.decode(), errors.decode())
+        self.assertNotIn("Traceback", errors.decode())
+
+    def test_network_camera(self):
+        _, port = self.serve()
         [span] = self.spans(f"rtsp://127.0.0.1:{port}/camera", "colour bars;television static", "-t", "none", "-s", "5")
         self.assertEqual(span["label"], "television static")
         self.assertGreater(span["to"] - span["from"], .5)
