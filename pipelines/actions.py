@@ -107,6 +107,8 @@ def check_files(options):
         raise Failure(f"there is no file '{source}'")
     if options.output and output.exists() and source.exists() and output.samefile(source):
         raise Failure(f"-o would write over {source}")
+    if options.cut:
+        options.cut.mkdir(parents=True, exist_ok=True)
 
 
 def source_of(options):

@@ -81,10 +81,9 @@ def cut_frames(frames, spans, folder):
 
 
 def cut(path, spans, folder):
-    """Writes NNN-LABEL.webm for each of @spans, which lie one after the other, with start, end (ns) and label."""
+    """Writes NNN-LABEL.webm into @folder for each of @spans, which lie one after the other, with start, end (ns) and label."""
     if any(span.start is None or span.end is None for span in spans):
         raise CutError(f"{path}: has no times to cut at")
-    folder.mkdir(parents=True, exist_ok=True)
     pipeline = Gst.parse_launch(SOURCE)
     pipeline.get_by_name("source").set_property("location", str(path))
     pipeline.set_state(Gst.State.PLAYING)

@@ -96,7 +96,7 @@ test_never_waits (void)
   g_assert_cmpuint (count_of (classifier, "frames-reused"), ==, 21);
   expect_change (bus, "a black picture", 0, NULL, 0, 0);
   expect_change (bus, "a white picture", 20, "a black picture", 0, 20);
-  expect_change (bus, NULL, 20, "a white picture", 20, 20);
+  expect_change (bus, NULL, 21, "a white picture", 20, 21);
   gst_element_set_bus (classifier, NULL);
   gst_harness_teardown (h);
 }
@@ -359,7 +359,7 @@ test_spans (void)
   gst_harness_push_event (h, gst_event_new_eos ());
   expect_change (bus, "a black picture", 0, NULL, 0, 0);
   expect_change (bus, "a white picture", 20, "a black picture", 0, 20);
-  expect_change (bus, NULL, 29, "a white picture", 20, 29);
+  expect_change (bus, NULL, 30, "a white picture", 20, 30);
   g_assert_false (gst_bus_have_pending (bus));
   gst_element_set_bus (classifier, NULL);
   gst_harness_teardown (h);

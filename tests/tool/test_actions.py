@@ -164,6 +164,7 @@ class File(Case):
         self.refuse(2, "are for files", "/dev/video0", "a", "--whole")
         self.refuse(2, "expected 0 to 1", self.path, "a", "-c", "nan")
         self.refuse(1, "there is no file", self.top / "absent.mp4", "a")
+        self.refuse(1, "File exists", self.path, "a", "--cut", self.path)
         self.refuse(1, "would write over", self.path, "a", "-o", self.path)
         self.refuse(1, "absent.txt", self.path, "-f", self.top / "absent.txt")
         self.refuse(1, "text file", SCRIPT, "a")
