@@ -152,7 +152,8 @@ post_change (GstClipClassify *self, const GstClipTrack *track, const ClipLabelCh
   GstStructure *s = gst_structure_new ("clip-label-changed", "label", G_TYPE_STRING, change->label, "label-id",
       G_TYPE_INT, change->label_id, "confidence", G_TYPE_DOUBLE, change->confidence, "previous", G_TYPE_STRING,
       change->previous, "previous-start", G_TYPE_UINT64, change->previous_start, "previous-end", G_TYPE_UINT64,
-      change->previous_end, "previous-confidence", G_TYPE_DOUBLE, change->previous_confidence, "prompts-serial", G_TYPE_UINT, serial, "timestamp", G_TYPE_UINT64, position,
+      change->previous_end, "previous-confidence", G_TYPE_DOUBLE, change->previous_confidence, "prompts-serial",
+      G_TYPE_UINT, serial, "timestamp", G_TYPE_UINT64, position,
       "running-time", G_TYPE_UINT64, change->start, "stream-time", G_TYPE_UINT64, stream_time, NULL);
   if (track->id)
     gst_structure_set (s, "tracking-id", G_TYPE_UINT64, track->id, NULL);

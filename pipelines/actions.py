@@ -140,7 +140,9 @@ def rules(options):
 
 
 def build(options):
-    sink = "clipjson ! filesink name=lines" if options.output else "clipjson ! fakesink name=lines" if options.whole else "fakesink"
+    sink = "fakesink"
+    if options.output or options.whole:
+        sink = "clipjson ! " + ("filesink" if options.output else "fakesink") + " name=lines"
     pipeline = Gst.parse_launch(f"{source_of(options)} ! clipclassify name=clip {rules(options)} ! {sink}")
     if source := pipeline.get_by_name("source"):
         source.set_property("device" if source.find_property("device") else "location", options.source)

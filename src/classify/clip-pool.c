@@ -96,7 +96,8 @@ clip_pool_push (ClipPool *pool, ClipPooling pooling, guint64 window, guint64 tim
   gboolean unknown = time == CLIP_TIME_NONE;
   if (unknown)
     time = pool->count > 0 ? pool->newest : 0;
-  if ((unknown && pooling == CLIP_POOLING_EMA) || pooling != pool->pooling || all != pool->all || (pool->count > 0 && time < pool->newest))
+  if ((unknown && pooling == CLIP_POOLING_EMA) || pooling != pool->pooling || all != pool->all
+      || (pool->count > 0 && time < pool->newest))
     clip_pool_reset (pool);
   pool->pooling = pooling;
   pool->all = all;

@@ -135,7 +135,7 @@ class File(Case):
         prompts, templates, frames = self.top / "labels.txt", self.top / "templates.txt", self.top / "frames.jsonl"
         prompts.write_text("bars\tcolour bars\tTV colour bars\nno signal\ttelevision static\na ball\n")
         templates.write_text("{}\na picture of {}\n")
-        spans = self.spans(self.path, "-f", prompts, "-t", templates, "-w", "0.4", "-p", "ema", "-i", "3", "-o", frames, "-s", "60")
+        spans = self.spans(self.path, "-f", prompts, "-t", templates, "-w", "0.4", "-p", "ema", "-i", "3", "-o", frames)
         self.assertEqual(labels(spans), ["bars", "no signal", "a ball"])
         clip = [line["objects"][0]["clip"] for line in lines(frames.read_text())]
         self.assertEqual([c["inferred"] for c in clip[:6]], [True, False, False] * 2)

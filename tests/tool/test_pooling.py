@@ -40,7 +40,7 @@ def embeddings(kind, inputs):
 
 def classify(path, properties, pictures=None):
     """-> the frames' JSON lines; @pictures: a folder for the very frames that are classified, as PNG"""
-    branch = f"t. ! queue ! pngenc compression-level=1 ! multifilesink location={pictures}/{path.stem}-%03d.png" if pictures else ""
+    branch = f"t. ! queue ! pngenc ! multifilesink location={pictures}/{path.stem}-%03d.png" if pictures else ""
     result = run("gst-launch-1.0", "-q", "filesrc", f"location={path}", *"! decodebin ! videoconvert ! video/x-raw,format=RGB "
                  "! tee name=t ! queue ! clipclassify model=demo".split(), *properties, "prompts=" + ";".join(LABELS),
                  *"! clipjson ! fdsink".split(), *branch.split())
