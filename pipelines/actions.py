@@ -24,6 +24,8 @@ STAND_IN = "videotestsrc is-live=true ! video/x-raw,width=640,height=480,framera
 # The leaky queue keeps the picture live when the converter is slow; clipclassify itself holds no live frame up.
 LIVE = "videoconvert ! queue leaky=downstream max-size-buffers=1"
 PATIENCE = 20  # seconds that a pipeline may take to end after it was told to
+# and a file to its first frame: decodebin of GStreamer 1.22 now and then loses the error of a damaged file
+FIRST_FRAME = 30
 
 
 class Span(NamedTuple):
@@ -177,16 +179,23 @@ class Signals:
         signal.signal(number, signal.SIG_DFL)
 
 
-def play(pipeline, stop, on_span):
+def is_stuck(pipeline, since):
+    return time.monotonic() > since + FIRST_FRAME and pipeline.get_state(0)[0] == Gst.StateChangeReturn.ASYNC
+
+
+def play(pipeline, stop, on_span, file):
     """Runs the pipeline until it ends, or for @stop seconds (0: no limit); on_span is called for each span."""
     bus, signals, ending = pipeline.get_bus(), Signals(), False
     pipeline.set_state(Gst.State.PLAYING)
-    deadline = time.monotonic() + stop if stop else None  # the model is loaded now
+    since = time.monotonic()  # the model is loaded now
+    deadline = since + stop if stop else None
     while True:
         message = bus.timed_pop_filtered(Gst.SECOND // 10, Gst.MessageType.EOS | Gst.MessageType.ERROR |
                                          Gst.MessageType.WARNING | Gst.MessageType.ELEMENT)
         if message and handle(message, on_span):
             return
+        if file and is_stuck(pipeline, since):
+            raise Failure(f"no frame came out of the file within {FIRST_FRAME} seconds; is it damaged?")
         if ending and time.monotonic() > deadline:
             raise Failure(f"the stream did not end within {PATIENCE} seconds")
         if not ending and (signals.came or (deadline and time.monotonic() >= deadline)):
@@ -233,7 +242,7 @@ def recognise(options):
         spans.append(span)
         print_span(span, options.json)
 
-    run(build(options), options.stop, on_span)
+    run(build(options), options, on_span)
     if not spans:
         print(f"{NAME}: no label held: none led for {options.hold:g} s with a confidence of {options.min_confidence:g} or "
               "more; --hold and --min-confidence say what counts", file=sys.stderr)
@@ -241,9 +250,9 @@ def recognise(options):
         cut(options.source, spans, options.cut)
 
 
-def run(pipeline, stop, on_span):
+def run(pipeline, options, on_span):
     try:
-        play(pipeline, stop, on_span)
+        play(pipeline, options.stop, on_span, is_file(options.source))
     finally:
         pipeline.set_state(Gst.State.READY)  # a failure has left a span open: it ends here
         while message := pipeline.get_bus().pop_filtered(Gst.MessageType.ELEMENT):
@@ -261,7 +270,7 @@ def judge(options):
 
     pipeline = build(options)
     pipeline.get_by_name("lines").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, keep)
-    run(pipeline, options.stop, lambda span: None)
+    run(pipeline, options, lambda span: None)
     line = json.loads(newest[0].extract_dup(0, newest[0].get_size())) if newest[0] else {"objects": []}
     if not line["objects"]:
         raise Failure("there is no frame in it")
