@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """clipclassify in gst-launch-1.0 on live streams: what GStreamer's latency tracer measures, and what the debug log tells."""
 import re
+import shlex
 import statistics
 import unittest
 
-from support import run
+from support import ROOT, run
 
 LIVE = ("videotestsrc", "pattern=smpte75", "is-live=true", "num-buffers=60", "!", "video/x-raw,width=160,height=120,framerate=30/1", "!")
 CLASSIFY = ("clipclassify", "name=clip", "model=demo", "prompts=color bars;snow")
@@ -51,6 +52,16 @@ class Story(unittest.TestCase):
         encoded, still = (int(n) for n in re.search(r"(\d+) encoded, (\d+) stood still", log).groups())
         self.assertLess(encoded, 10)
         self.assertGreater(still, 50)
+
+
+class Readme(unittest.TestCase):
+    def test_two_streams_on_one_engine(self):
+        text = (ROOT / "README.md").read_text().partition("    gst-launch-1.0 \\\n      videotestsrc is-live")[2].partition("\n\n")[0]
+        command = ("videotestsrc is-live" + text).replace("\\\n", " ").replace("is-live=true", "is-live=true num-buffers=20")
+        log = launch(*shlex.split(command), GST_DEBUG="clip*:4")
+        self.assertIn("label (null) -> colour bars", log)
+        self.assertIn("label (null) -> snow", log)
+        self.assertEqual(log.count(" 20 frames "), 2)
 
 
 if __name__ == "__main__":
