@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Results to metadata on buffers and to messages on the bus. */
+#include "gstclipanalytics.h"
 #include "gstclipclassify-private.h"
 #include "gstclipmeta.h"
 
@@ -84,7 +85,9 @@ typedef struct {
   const ClipModelConfig *config;
   GstClockTime pts, end;
   gboolean inferred;
+  GstBuffer *buffer;
   GValue objects;
+  GArray *embeddings; /* of float: those of the objects */
 } Attachment;
 
 static void
@@ -96,14 +99,16 @@ add_object (Attachment *a, GstClipTrack *track, const GstClipRegion *region, gbo
   gst_structure_set (object, "inferred", G_TYPE_BOOLEAN, inferred, NULL);
   if (region->roi)
     add_roi_param (region->roi, result, a->config->name);
+  gst_clip_analytics_add_labels (a->buffer, region, result);
+  g_array_append_vals (a->embeddings, track->embedding, track->embed_dim);
   gst_clip_meta_append (&a->objects, object);
 }
 
 static void
-add_regions (Attachment *a, GstBuffer *buffer)
+add_regions (Attachment *a)
 {
   GstClipClassify *self = a->self;
-  g_autoptr (GArray) regions = gst_clip_regions_collect (buffer, (guint) self->info.width,
+  g_autoptr (GArray) regions = gst_clip_regions_collect (a->buffer, (guint) self->info.width,
       (guint) self->info.height, g_quark_to_string (a->settings->object_class));
   for (guint i = 0; i < regions->len; i++) {
     const GstClipRegion *region = &g_array_index (regions, GstClipRegion, i);
@@ -121,15 +126,20 @@ gst_clip_attach (GstClipClassify *self, GstBuffer *buffer, const GstClipSettings
 {
   guint serial;
   g_autoptr (ClipEncodedPrompts) prompts = gst_clip_prompts_get (self->prompts, &serial);
-  Attachment a = { self, settings, prompts, clip_engine_get_config (self->engine), GST_BUFFER_PTS (buffer), end, inferred };
+  g_autoptr (GArray) embeddings = g_array_new (FALSE, FALSE, sizeof (float));
+  Attachment a = { self, settings, prompts, clip_engine_get_config (self->engine), GST_BUFFER_PTS (buffer), end,
+    inferred, .buffer = buffer, .embeddings = embeddings };
   const GstClipRegion all = { .rect = { 0, 0, (guint) self->info.width, (guint) self->info.height } };
   gdouble scale = settings->rules.logit_scale > 0 ? settings->rules.logit_scale : a.config->logit_scale;
   g_value_init (&a.objects, GST_TYPE_ARRAY);
   if (settings->region == GST_CLIP_REGION_ROI_LIST)
-    add_regions (&a, buffer);
+    add_regions (&a);
   else if (self->full->known)
     add_object (&a, self->full, &all, inferred);
   gst_clip_meta_set (buffer, gst_clip_meta_new (a.config->name, serial, scale, &a.objects));
+  if (settings->tensor_meta)
+    gst_clip_analytics_add_embeddings (
+        buffer, (const float *) embeddings->data, embeddings->len / a.config->embed_dim, a.config->embed_dim);
 }
 
 /* A running time as position in the stream's segment; NONE when it is not in it any more. */

@@ -36,6 +36,7 @@ typedef struct {
   GQuark object_class; /* 0: all */
   guint reclassify_interval;
   GstClockTime statistics_interval; /* 0: never */
+  gboolean tensor_meta;
 } GstClipSettings;
 
 /** GstClipStatistics: since the start */
@@ -107,6 +108,8 @@ struct _GstClipClassify {
 /* gstclipproperties.c */
 void gst_clip_classify_install_properties (GObjectClass *klass);
 void gst_clip_classify_init_settings (GstClipSettings *settings);
+/** gst_clip_classify_check_settings: warns of those that this build cannot follow */
+void gst_clip_classify_check_settings (GstClipClassify *self);
 
 /* gstclipflow.c: frames to the engine, and results back */
 /** gst_clip_flow_start: @engine runs, prompts are encoded; gst_clip_flow_stop: no thread streams any more */

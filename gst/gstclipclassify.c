@@ -76,6 +76,7 @@ start (GstBaseTransform *base)
   }
   GST_INFO_OBJECT (self, "model %s on %s, matrix products by %s", clip_engine_get_config (engine)->name,
       clip_engine_get_device_name (engine), clip_engine_get_gemm_backend (engine));
+  gst_clip_classify_check_settings (self);
   gst_clip_flow_start (self, engine);
   self->reported = 0;
   GST_OBJECT_LOCK (self);

@@ -1,18 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipmeta.h"
 
-/* The result belongs to the picture as a whole: it stays through copies, scaling and colour conversion. */
+#include <gst/video/video.h>
+
+static guint
+scale_field (const GstStructure *object, const char *field, gint from, gint to)
+{
+  guint value = 0;
+  gst_structure_get_uint (object, field, &value);
+  return (guint) gst_util_uint64_scale_int (value, to, MAX (from, 1));
+}
+
+/* GStreamer scales its own regions in the same way, so that both still agree. */
+static void
+scale_object (GstStructure *object, const GstVideoInfo *from, const GstVideoInfo *to)
+{
+  guint w = scale_field (object, "w", from->width, to->width), h = scale_field (object, "h", from->height, to->height);
+  gst_structure_set (object, "x", G_TYPE_UINT, scale_field (object, "x", from->width, to->width), "y", G_TYPE_UINT,
+      scale_field (object, "y", from->height, to->height), "w", G_TYPE_UINT, MAX (w, 1), "h", G_TYPE_UINT, MAX (h, 1),
+      NULL);
+}
+
+static void
+scale_objects (GstStructure *fields, const GstVideoInfo *from, const GstVideoInfo *to)
+{
+  GValue scaled = G_VALUE_INIT;
+  const GValue *objects = gst_structure_get_value (fields, "objects");
+  g_value_init (&scaled, GST_TYPE_ARRAY);
+  for (guint i = 0; objects && i < gst_value_array_get_size (objects); i++) {
+    GstStructure *object = gst_structure_copy (gst_value_get_structure (gst_value_array_get_value (objects, i)));
+    scale_object (object, from, to);
+    gst_clip_meta_append (&scaled, object);
+  }
+  gst_structure_take_value (fields, "objects", &scaled);
+}
+
+/* Copies and scales; after any other change of the picture the regions would be wrong. */
 static gboolean
 transform (GstBuffer *to, GstCustomMeta *meta, GstBuffer *from, GQuark type, gpointer data, gpointer user_data)
 {
-  gst_clip_meta_set (to, gst_structure_copy (gst_custom_meta_get_structure (meta)));
+  const GstVideoMetaTransform *scale = GST_VIDEO_META_TRANSFORM_IS_SCALE (type) ? data : NULL;
+  if (!scale && !GST_META_TRANSFORM_IS_COPY (type))
+    return FALSE;
+  GstStructure *fields = gst_structure_copy (gst_custom_meta_get_structure (meta));
+  if (scale && (scale->in_info->width != scale->out_info->width || scale->in_info->height != scale->out_info->height))
+    scale_objects (fields, scale->in_info, scale->out_info);
+  gst_clip_meta_set (to, fields);
   return TRUE;
 }
 
 void
 gst_clip_meta_register (void)
 {
-  static const gchar *tags[] = { NULL };
+  /* those of GStreamer's own regions: an element that turns or cuts the picture and knows nothing of us drops it */
+  static const gchar *tags[]
+      = { GST_META_TAG_VIDEO_STR, GST_META_TAG_VIDEO_ORIENTATION_STR, GST_META_TAG_VIDEO_SIZE_STR, NULL };
   static gsize once = 0;
   if (g_once_init_enter (&once)) {
     gst_meta_register_custom (GST_CLIP_META_NAME, tags, transform, NULL, NULL);

@@ -23,7 +23,8 @@ G_BEGIN_DECLS
  *     object-class (string), tracking-id (guint64) of a region
  *
  * The full frame is one object. With regions there is one for each region that has been classified; before the first
- * result of a live stream there is none.
+ * result of a live stream there is none. The metadata stays through copies, conversion and scaling, which scales the
+ * objects too; what crops or turns the picture drops it.
  */
 #define GST_CLIP_META_NAME "GstClipMeta"
 

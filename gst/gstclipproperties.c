@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* clipclassify's properties. */
+#include "gstclipanalytics.h"
 #include "gstclipclassify-private.h"
+
+#define GST_CAT_DEFAULT gst_clip_classify_debug
 
 enum {
   PROP_0,
@@ -31,6 +34,7 @@ enum {
   PROP_OBJECT_CLASS,
   PROP_RECLASSIFY_INTERVAL,
   PROP_STATISTICS_INTERVAL,
+  PROP_TENSOR_META,
   PROP_PROMPTS_SERIAL,
   PROP_DEVICE_NAME,
   PROP_GEMM_BACKEND,
@@ -230,9 +234,24 @@ set_choice (GstClipSettings *s, guint id, const GValue *value)
     case PROP_RECLASSIFY_INTERVAL:
       s->reclassify_interval = g_value_get_uint (value);
       return TRUE;
+    case PROP_TENSOR_META:
+      s->tensor_meta = g_value_get_boolean (value);
+      return TRUE;
     default:
       return FALSE;
   }
+}
+
+void
+gst_clip_classify_check_settings (GstClipClassify *self)
+{
+  GST_OBJECT_LOCK (self);
+  gboolean tensor_meta = self->settings.tensor_meta;
+  GST_OBJECT_UNLOCK (self);
+  if (tensor_meta && !gst_clip_analytics_has_tensors ())
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, ("tensor-meta has no effect: this build has no GstTensorMeta."),
+        ("it was built with GStreamer %d.%d.%d; GstTensorMeta needs 1.26 or newer with its analytics library "
+         "(libgstreamer-plugins-bad1.0-dev)", GST_VERSION_MAJOR, GST_VERSION_MINOR, GST_VERSION_MICRO));
 }
 
 static gboolean
@@ -244,6 +263,8 @@ set_setting (GstClipClassify *self, guint id, const GValue *value)
   GST_OBJECT_UNLOCK (self);
   if (id == PROP_BATCH_SIZE || id == PROP_BATCH_TIMEOUT)
     gst_clip_flow_set_batch (self);
+  if (id == PROP_TENSOR_META && GST_STATE (self) > GST_STATE_READY)
+    gst_clip_classify_check_settings (self);
   return found;
 }
 
@@ -374,6 +395,9 @@ get_choice (const GstClipSettings *s, guint id, GValue *value)
       return TRUE;
     case PROP_RECLASSIFY_INTERVAL:
       g_value_set_uint (value, s->reclassify_interval);
+      return TRUE;
+    case PROP_TENSOR_META:
+      g_value_set_boolean (value, s->tensor_meta);
       return TRUE;
     default:
       return FALSE;
@@ -519,6 +543,9 @@ install_regions (GObjectClass *c)
   g_object_class_install_property (c, PROP_RECLASSIFY_INTERVAL, g_param_spec_uint ("reclassify-interval",
       "Reclassify interval", "With roi-list: classify a tracked object again after so many frames; 0: never", 0,
       G_MAXUINT, 1, PLAYING));
+  g_object_class_install_property (c, PROP_TENSOR_META, g_param_spec_boolean ("tensor-meta", "Tensor meta",
+      "Attach the unit embedding too, as GstTensorMeta: FLOAT32 {1,D}, with regions {regions,D}, id "
+      GST_CLIP_TENSOR_ID "; needs GStreamer 1.26", FALSE, PLAYING));
 }
 
 static const struct {

@@ -74,7 +74,8 @@ collect_analytics (GstBuffer *buffer, guint width, guint height, const char *obj
          && gst_analytics_relation_meta_iterate (relations, &state, gst_analytics_od_mtd_get_mtd_type (), &object)) {
     gint x, y, w, h;
     gfloat confidence;
-    GstClipRegion region = { .object_class = gst_analytics_od_mtd_get_obj_type (&object) };
+    GstClipRegion region = { .object_class = gst_analytics_od_mtd_get_obj_type (&object), .has_od = TRUE,
+      .od_id = object.id };
     region.tracking_id = analytics_tracking_id (relations, object.id);
     if (class_fits (region.object_class, object_class)
         && gst_analytics_od_mtd_get_location (&object, &x, &y, &w, &h, &confidence)

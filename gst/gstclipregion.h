@@ -14,6 +14,8 @@ typedef struct {
   guint64 tracking_id; /* 0: not tracked */
   GQuark object_class; /* 0: none */
   GstVideoRegionOfInterestMeta *roi; /* (nullable): of the buffer it was read from */
+  gboolean has_od;
+  guint od_id; /* of a GstAnalyticsODMtd of that buffer, with has_od */
 } GstClipRegion;
 
 /**

@@ -27,10 +27,9 @@ typedef int4 ivec;
 
 // The next panel is asked for while this one is used, evenly over its tiles: a panel is read from
 // memory once and then kept in the second-level cache, and without this its first tile waits.
-#if defined(__x86_64__)
-#define PREFETCH(p) __asm__ volatile ("prefetcht1 (%0)" : : "r"(p))
-#elif defined(__aarch64__)
-#define PREFETCH(p) __asm__ volatile ("prfm pldl2keep, [%0]" : : "r"(p))
+// Not by inline assembly: PoCL 6 aborts on it. The builtin knows no address spaces, hence the integer.
+#if defined(__x86_64__) || defined(__aarch64__)
+#define PREFETCH(p) __builtin_prefetch ((const void *) (ulong) (p), 0, 2)
 #else
 #define PREFETCH(p)
 #endif

@@ -55,7 +55,7 @@ def description(options):
                      "halignment=center valignment=center draw-shadow=false draw-outline=false ! all.")
     parts.append(f"all. ! clocksync ! queue ! clipclassify name=clip model={options.model} min-confidence=0.5 ! tee name=classified")
     parts.append(f"classified. ! queue ! clipjson ! filesink location=\"{options.labels}\"")
-    parts.append("classified. ! queue ! videoconvert ! clipoverlay ! tee name=shown")
+    parts.append("classified. ! queue ! videoconvert ! clipoverlay history=8000000000 ! tee name=shown")
     parts.append(f"shown. ! queue ! videoconvert ! vp8enc deadline=1 cpu-used=8 ! webmmux ! filesink location=\"{options.video}\"")
     if options.window:
         parts.append("shown. ! queue ! videoconvert ! autovideosink")

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""summary.py BUILD [--no-scripts]: counts what meson ran, runs the tests of the tool and of pipelines/, and prints the sum
-as the last line."""
+"""Counts what meson ran, runs the tests of the tool and of pipelines/, and prints the sum as the last line.
+
+The counts also go to BUILD/counts.json; --sum adds such files of several runs to one table and one last line.
+"""
+import argparse
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -42,27 +46,78 @@ def read_meson(build):
     return counts or {"meson": (0, 1, 0)}
 
 
-def run_scripts(build):
+def run_scripts(build, patterns):
     os.environ["CLIP_BUILD"] = str(build)
-    suite = unittest.defaultTestLoader.discover(str(HERE / "tool"), pattern="test_*.py")
+    suite = unittest.TestSuite(unittest.TestLoader().discover(str(HERE / "tool"), pattern=pattern)
+                               for pattern in patterns)
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)
     return max(result.testsRun - failed - skipped, 0), failed, skipped
 
 
-def main():
-    build = pathlib.Path(sys.argv[1]).resolve()
-    counts = read_meson(build)
-    if "--no-scripts" not in sys.argv[2:]:
-        counts["tool and pipelines"] = run_scripts(build)
+def print_sum(counts):
+    """-> exit status"""
     print()
     for name, (passed, failed, skipped) in counts.items():
         print(f"{name:40} {passed:5} passed {failed:3} failed {skipped:3} skipped")
     passed, failed, skipped = (sum(column) for column in zip(*counts.values()))
     print(f"{passed} passed, {failed} failed, {skipped} skipped" if skipped else f"{passed} passed, {failed} failed")
     sys.stdout.flush()
-    sys.exit(1 if failed or not passed else 0)
+    return 1 if failed or not passed else 0
+
+
+def read_counts(path):
+    """A run that began and left no counts is a failed one."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {f"no counts in {path.name}": (0, 1, 0)}
+
+
+def sum_runs(files):
+    counts = {}
+    for file in files:
+        counts.update(read_counts(file))
+    return print_sum(counts)
+
+
+def print_names(build, folder):
+    """The meson tests whose program lies in @folder of the tree, one a line."""
+    tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", str(build)]))
+    for test in tests:
+        if any(f"/{folder}/" in part for part in test["cmd"]):
+            print(test["name"])
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", type=pathlib.Path, nargs="?")
+    parser.add_argument("--title", default="", help="put before each name of the table")
+    parser.add_argument("--scripts", nargs="+", default=["test_*.py"], help="only these of tests/tool")
+    parser.add_argument("--no-scripts", action="store_true", help="only what meson ran")
+    parser.add_argument("--names", metavar="FOLDER", help="print the names of the meson tests in FOLDER")
+    parser.add_argument("--sum", type=pathlib.Path, nargs="+", metavar="COUNTS")
+    arguments = parser.parse_args()
+    if not arguments.build and not arguments.sum:
+        parser.error("a build folder or --sum is needed")
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.sum:
+        sys.exit(sum_runs(arguments.sum))
+    build = arguments.build.resolve()
+    if arguments.names:
+        print_names(build, arguments.names)
+        return
+    counts = read_meson(build)
+    if not arguments.no_scripts:
+        counts["tool and pipelines"] = run_scripts(build, arguments.scripts)
+    counts = {arguments.title + name: count for name, count in counts.items()}
+    (build / "counts.json").write_text(json.dumps(counts))
+    sys.exit(print_sum(counts))
 
 
 if __name__ == "__main__":
