@@ -36,6 +36,7 @@ typedef struct {
   GQuark object_class; /* 0: all */
   guint reclassify_interval;
   GstClockTime statistics_interval; /* 0: never */
+  gboolean embedding_meta;
 } GstClipSettings;
 
 /** GstClipStatistics: since the start */

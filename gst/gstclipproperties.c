@@ -31,6 +31,7 @@ enum {
   PROP_OBJECT_CLASS,
   PROP_RECLASSIFY_INTERVAL,
   PROP_STATISTICS_INTERVAL,
+  PROP_EMBEDDING_META,
   PROP_PROMPTS_SERIAL,
   PROP_DEVICE_NAME,
   PROP_GEMM_BACKEND,
@@ -230,6 +231,9 @@ set_choice (GstClipSettings *s, guint id, const GValue *value)
     case PROP_RECLASSIFY_INTERVAL:
       s->reclassify_interval = g_value_get_uint (value);
       return TRUE;
+    case PROP_EMBEDDING_META:
+      s->embedding_meta = g_value_get_boolean (value);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -375,6 +379,9 @@ get_choice (const GstClipSettings *s, guint id, GValue *value)
     case PROP_RECLASSIFY_INTERVAL:
       g_value_set_uint (value, s->reclassify_interval);
       return TRUE;
+    case PROP_EMBEDDING_META:
+      g_value_set_boolean (value, s->embedding_meta);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -519,6 +526,9 @@ install_regions (GObjectClass *c)
   g_object_class_install_property (c, PROP_RECLASSIFY_INTERVAL, g_param_spec_uint ("reclassify-interval",
       "Reclassify interval", "With roi-list: classify a tracked object again after so many frames; 0: never", 0,
       G_MAXUINT, 1, PLAYING));
+  g_object_class_install_property (c, PROP_EMBEDDING_META, g_param_spec_boolean ("embedding-meta",
+      "Embedding in the metadata", "Put the unit embedding of each picture or region into its GstClipMeta, as "
+      "clipindex needs it", FALSE, PLAYING));
 }
 
 static const struct {
