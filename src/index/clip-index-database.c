@@ -15,7 +15,7 @@ static const char schema[]
       " stored INTEGER NOT NULL, x INTEGER NOT NULL, y INTEGER NOT NULL, w INTEGER NOT NULL, h INTEGER NOT NULL,"
       " track INTEGER, class TEXT, labels TEXT NOT NULL, crc INTEGER NOT NULL);"
       "CREATE INDEX frames_time ON frames (run, time);"
-      "CREATE INDEX frames_utc ON frames (utc, run);"
+      "CREATE INDEX frames_utc ON frames (run, utc);"
       "PRAGMA application_id = 1129072976;" /* APPLICATION_ID */
       "PRAGMA user_version = 1;";
 

@@ -2,38 +2,49 @@
 /* Which entries a search looks at. */
 #include "clip-index-private.h"
 
-static gint
-compare (gconstpointer a, gconstpointer b)
+/* A bit for each entry: they come by run and not in order. */
+typedef struct {
+  guint64 first, n;
+  guint64 *words;
+} Marks;
+
+static void
+marks_clear (Marks *marks)
 {
-  guint64 x = *(const guint64 *) a, y = *(const guint64 *) b;
-  return x < y ? -1 : x > y;
+  g_clear_pointer (&marks->words, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Marks, marks_clear)
+
+static inline gboolean
+is_marked (const Marks *marks, guint64 i)
+{
+  return i < marks->n && (marks->words[i / 64] >> i % 64 & 1);
 }
 
 /* (transfer full): stretches without a gap */
 static GArray *
-make_ranges (GArray *ids)
+make_ranges (const Marks *marks)
 {
   GArray *ranges = g_array_new (FALSE, FALSE, sizeof (ClipIndexRange));
-  for (guint i = 0; i < ids->len; i++) {
-    guint64 id = g_array_index (ids, guint64, i);
-    ClipIndexRange *last = ranges->len ? &g_array_index (ranges, ClipIndexRange, ranges->len - 1) : NULL;
-    ClipIndexRange range = { id, id + 1 };
-    if (last && last->end == id)
-      last->end++;
-    else
-      g_array_append_val (ranges, range);
+  for (guint64 i = 0; i < marks->n; i++) {
+    if (!is_marked (marks, i))
+      continue;
+    ClipIndexRange range = { marks->first + i, 0 };
+    while (is_marked (marks, i))
+      i++;
+    range.end = marks->first + i;
+    g_array_append_val (ranges, range);
   }
   return ranges;
 }
 
-/* (transfer full): the statement; limits that are not set are not asked for, so that an index serves it */
+/* (transfer full): the statement. Runs are named also where any will do, because the indices begin with them. */
 static sqlite3_stmt *
 prepare (ClipIndex *index, const ClipIndexFilter *filter, GError **error)
 {
   const char *column = filter->utc ? "utc" : "time";
-  g_autoptr (GString) sql = g_string_new ("SELECT id FROM frames WHERE 1");
-  if (filter->source)
-    g_string_append (sql, " AND run IN (SELECT id FROM runs WHERE source = ?1)");
+  g_autoptr (GString) sql = g_string_new ("SELECT id FROM frames WHERE run IN (SELECT id FROM runs");
+  g_string_append (sql, filter->source ? " WHERE source = ?1)" : ")");
   if (filter->from != CLIP_INDEX_NO_TIME)
     g_string_append_printf (sql, " AND %s >= ?2", column);
   if (filter->to != CLIP_INDEX_NO_TIME)
@@ -71,36 +82,35 @@ check_source (ClipIndex *index, const char *source, GError **error)
   return clip_index_fail (error, "has no source \"%s\"; it has: %s", source, names->len ? names->str : "none");
 }
 
+static gboolean
+mark (ClipIndex *index, const ClipIndexFilter *filter, Marks *marks, GError **error)
+{
+  if (filter->source && !check_source (index, filter->source, error))
+    return FALSE;
+  g_autoptr (sqlite3_stmt) statement = prepare (index, filter, error);
+  int code = SQLITE_DONE;
+  while (statement && (code = sqlite3_step (statement)) == SQLITE_ROW) {
+    guint64 i = (guint64) sqlite3_column_int64 (statement, 0) - marks->first;
+    if (i >= marks->n)
+      return clip_index_fail (error, "its indices and entries disagree; the file is damaged");
+    marks->words[i / 64] |= G_GUINT64_CONSTANT (1) << i % 64;
+  }
+  return statement && (code == SQLITE_DONE || clip_index_database_fail (index->db, error));
+}
+
 GArray *
 clip_index_select (ClipIndex *index, const ClipIndexFilter *filter, GError **error)
 {
-  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
+  const guint64 n = index->end - index->first;
   gboolean all = !filter->source && filter->from == CLIP_INDEX_NO_TIME && filter->to == CLIP_INDEX_NO_TIME;
   if (all && index->dense) {
     GArray *ranges = g_array_new (FALSE, FALSE, sizeof (ClipIndexRange));
     ClipIndexRange range = { index->first, index->end };
     return g_array_append_val (ranges, range);
   }
-  g_autoptr (sqlite3_stmt) statement
-      = filter->source && !check_source (index, filter->source, error) ? NULL : prepare (index, filter, error);
-  int code = SQLITE_DONE;
-  gboolean sorted = TRUE;
-  while (statement && (code = sqlite3_step (statement)) == SQLITE_ROW) {
-    guint64 id = (guint64) sqlite3_column_int64 (statement, 0);
-    if (id < index->first || id >= index->end) {
-      clip_index_fail (error, "%s: its indices and entries disagree; the file is damaged", index->path);
-      return NULL;
-    }
-    sorted = sorted && (ids->len == 0 || g_array_index (ids, guint64, ids->len - 1) < id);
-    g_array_append_val (ids, id);
-  }
-  if (statement && code != SQLITE_DONE)
-    clip_index_database_fail (index->db, error);
-  if (!statement || code != SQLITE_DONE) {
-    g_prefix_error (error, "%s: ", index->path);
-    return NULL;
-  }
-  if (!sorted)
-    g_array_sort (ids, compare);
-  return make_ranges (ids);
+  g_auto (Marks) marks = { index->first, n, g_new0 (guint64, n / 64 + 1) };
+  if (mark (index, filter, &marks, error))
+    return make_ranges (&marks);
+  g_prefix_error (error, "%s: ", index->path);
+  return NULL;
 }
