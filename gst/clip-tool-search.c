@@ -38,8 +38,8 @@ check_options (ClipIndexFilter *filter, guint arguments, const char *expected)
     return expected;
   if (top < 1 || top > 100000)
     return "expected --top from 1 to 100000";
-  if (hits < 0 || hits > 10000000)
-    return "expected --hits from 1 to 10000000";
+  if (hits < 0 || hits > 1000000)
+    return "expected --hits from 1 to 1000000";
   if (!(gap >= 0 && gap <= 1e6))
     return "expected --gap from 0 to 1000000";
   return tool_index_filter (filter);
@@ -54,7 +54,7 @@ rank (ClipIndex *index, const float *query, const ClipIndexFilter *filter, const
     return FALSE;
   for (guint i = 0; i < ranges->len; i++)
     searched += g_array_index (ranges, ClipIndexRange, i).end - g_array_index (ranges, ClipIndexRange, i).first;
-  guint n = frames ? (guint) top : hits ? (guint) hits : (guint) top * 100;
+  guint n = frames ? (guint) top : hits ? (guint) hits : MIN ((guint) top * 100, 1000000);
   g_autoptr (GArray) best = clip_index_search (index, query, ranges, n, error);
   g_autoptr (GPtrArray) spans
       = best ? clip_index_merge (index, best, frames ? -1 : (gint64) (gap * 1e9), error) : NULL;

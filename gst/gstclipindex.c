@@ -12,14 +12,12 @@
 #include "gstclipindex.h"
 
 #include "gstclipmeta.h"
+#include "gstclipseen.h"
 #include "gstcliputc.h"
 #include "index/clip-index.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_clip_index_debug);
 #define GST_CAT_DEFAULT gst_clip_index_debug
-
-/* A tracked object that has not been seen for so many frames is forgotten. */
-#define TRACK_FRAMES 300
 
 enum {
   PROP_0,
@@ -32,13 +30,6 @@ enum {
   PROP_ENTRIES_STORED,
   PROP_ENTRIES_DROPPED,
 };
-
-/* A tracked object, as it was stored last. */
-typedef struct {
-  guint64 id;
-  GstClockTime position; /* of the frame it was seen in */
-  guint64 frame;         /* the frame, counted, that had it last */
-} Seen;
 
 struct _GstClipIndex {
   GstBaseTransform parent;
@@ -54,9 +45,7 @@ struct _GstClipIndex {
   /* the streaming thread's own */
   gint64 start_utc;
   gboolean have_model, live, live_known, warned;
-  guint64 count; /* frames */
-  GHashTable *seen; /* tracking id -> Seen */
-  GstClockTime loose, loose_before; /* position of what is not tracked: of the last entry, of the last frame's entry */
+  GstClipSeen *seen;
 };
 
 G_DEFINE_FINAL_TYPE (GstClipIndex, gst_clip_index, GST_TYPE_BASE_TRANSFORM)
@@ -103,10 +92,8 @@ start (GstBaseTransform *base)
   }
   if (clip_index_writer_get_repair (writer))
     GST_ELEMENT_WARNING (self, RESOURCE, READ, ("%s", clip_index_writer_get_repair (writer)), (NULL));
-  self->seen = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, g_free);
+  self->seen = gst_clip_seen_new ();
   self->have_model = self->live_known = self->warned = FALSE;
-  self->count = 0;
-  self->loose = self->loose_before = GST_CLOCK_TIME_NONE;
   GST_OBJECT_LOCK (self);
   self->writer = writer;
   self->run = 0;
@@ -135,37 +122,8 @@ stop (GstBaseTransform *base)
   ClipIndexWriter *writer = g_steal_pointer (&self->writer);
   GST_OBJECT_UNLOCK (self);
   clip_index_writer_unref (writer);
-  g_clear_pointer (&self->seen, g_hash_table_unref);
+  g_clear_pointer (&self->seen, gst_clip_seen_free);
   return ok;
-}
-
-static gboolean
-forget_unseen (gpointer key, gpointer value, gpointer data)
-{
-  return ((GstClipIndex *) data)->count - ((const Seen *) value)->frame > TRACK_FRAMES;
-}
-
-/* Whether what was seen at @position has not been stored yet: metadata repeat it, and in a live stream no frame has
- * its own. */
-static gboolean
-is_new (GstClipIndex *self, guint64 tracking_id, GstClockTime position, gboolean inferred)
-{
-  if (!GST_CLOCK_TIME_IS_VALID (position))
-    return inferred;
-  if (!tracking_id) {
-    self->loose = position;
-    return position != self->loose_before;
-  }
-  Seen *seen = g_hash_table_lookup (self->seen, &tracking_id);
-  if (!seen) {
-    seen = g_new0 (Seen, 1);
-    *seen = (Seen){ tracking_id, GST_CLOCK_TIME_NONE };
-    g_hash_table_insert (self->seen, &seen->id, seen);
-  }
-  gboolean fresh = seen->position != position;
-  seen->position = position;
-  seen->frame = self->count;
-  return fresh;
 }
 
 /* (transfer full) (element-type ClipIndexLabel): those that are reported; their texts are @object's */
@@ -269,20 +227,6 @@ store (GstClipIndex *self, GstBuffer *buffer, const GstStructure *meta, const Gs
   return TRUE;
 }
 
-static gboolean
-store_if_new (GstClipIndex *self, GstBuffer *buffer, const GstStructure *meta, const GstStructure *object)
-{
-  guint64 age = 0, tracking_id = 0;
-  gboolean inferred = FALSE;
-  GstClockTime position = GST_BUFFER_PTS (buffer);
-  gst_structure_get_uint64 (object, "age", &age);
-  gst_structure_get_uint64 (object, "tracking-id", &tracking_id);
-  gst_structure_get_boolean (object, "inferred", &inferred);
-  if (GST_CLOCK_TIME_IS_VALID (position))
-    position -= MIN (age, position);
-  return !is_new (self, tracking_id, position, inferred) || store (self, buffer, meta, object);
-}
-
 /* The upstream is asked once a stream, when it has its elements linked. */
 static void
 learn_live (GstClipIndex *self)
@@ -309,14 +253,12 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
     return GST_FLOW_ERROR;
   }
   learn_live (self);
-  self->count++;
-  self->loose_before = self->loose;
+  gst_clip_seen_begin_frame (self->seen);
   for (guint i = 0; i < gst_value_array_get_size (objects); i++) {
-    if (!store_if_new (self, buffer, meta, gst_value_get_structure (gst_value_array_get_value (objects, i))))
+    const GstStructure *object = gst_value_get_structure (gst_value_array_get_value (objects, i));
+    if (gst_clip_seen_is_new (self->seen, GST_BUFFER_PTS (buffer), object) && !store (self, buffer, meta, object))
       return GST_FLOW_ERROR;
   }
-  if (self->count % TRACK_FRAMES == 0)
-    g_hash_table_foreach_remove (self->seen, forget_unseen, self);
   return GST_FLOW_OK;
 }
 
@@ -342,9 +284,8 @@ sink_event (GstBaseTransform *base, GstEvent *event)
       begin_run (self);
       break;
     case GST_EVENT_SEGMENT:
-      self->loose = GST_CLOCK_TIME_NONE;
       if (self->seen)
-        g_hash_table_remove_all (self->seen);
+        gst_clip_seen_reset (self->seen);
       break;
     case GST_EVENT_EOS: /* who sees the end may search */
       if (self->writer)

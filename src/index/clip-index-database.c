@@ -91,10 +91,13 @@ make_schema (sqlite3 *db, GError **error)
 static gboolean
 check_kind (sqlite3 *db, GError **error)
 {
-  gint64 application = 0, version = 0;
+  gint64 application = 0, version = 0, tables = 0;
   if (!clip_index_database_get_int (db, "PRAGMA application_id", 0, &application, error)
-      || !clip_index_database_get_int (db, "PRAGMA user_version", 0, &version, error))
+      || !clip_index_database_get_int (db, "PRAGMA user_version", 0, &version, error)
+      || !clip_index_database_get_int (db, "SELECT count(*) FROM sqlite_schema", 0, &tables, error))
     return FALSE;
+  if (application == 0 && tables == 0)
+    return clip_index_fail (error, "is empty; expected a store that clipindex wrote");
   if (application != APPLICATION_ID)
     return clip_index_fail (error, "is a SQLite database of something else; expected a store that clipindex wrote");
   if (version != VERSION_OF_SCHEMA)

@@ -7,8 +7,10 @@
 typedef float Floats __attribute__ ((vector_size (32), aligned (4), may_alias));
 typedef double Doubles __attribute__ ((vector_size (64)));
 
-/* The compiler makes one of these for each width of vectors and the loader takes the widest that the processor has. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_attribute)
+/* The compiler makes one of these for each width of vectors and the loader takes the widest that the processor has. Sanitizers
+ * are not ready yet when the loader asks. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_attribute) && !defined(__SANITIZE_ADDRESS__) \
+    && !defined(__SANITIZE_THREAD__)
 #if __has_attribute(target_clones)
 #define CLONES __attribute__ ((target_clones ("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
