@@ -52,12 +52,12 @@ prepare (void)
 }
 
 /* The texts as they are: what the one-line form of the prompts would read as signs is escaped. */
-static ClipPromptSet *
-set_from_texts (GError **error)
+ClipPromptSet *
+tool_set_from_texts (GPtrArray *list, GError **error)
 {
   g_autoptr (GString) line = g_string_new (NULL);
-  for (guint i = 0; i < texts->len; i++) {
-    g_autofree char *text = g_strstrip (g_strdup (g_ptr_array_index (texts, i)));
+  for (guint i = 0; i < list->len; i++) {
+    g_autofree char *text = g_strstrip (g_strdup (g_ptr_array_index (list, i)));
     if (!*text) {
       g_set_error (error, CLIP_ERROR, CLIP_ERROR_PROMPT, "text %u is empty", i + 1);
       return NULL;
@@ -212,7 +212,7 @@ run (GError **error)
   if (!clip_scoring_from_name (scoring_name, &scoring))
     return tool_usage (&tool_match, "expected --scoring auto, softmax, sigmoid or cosine");
   g_autoptr (ClipPromptSet) set =
-      prompts_file ? clip_prompt_set_load (prompts_file, error) : set_from_texts (error);
+      prompts_file ? clip_prompt_set_load (prompts_file, error) : tool_set_from_texts (texts, error);
   g_auto (GStrv) templates = set ? clip_templates_load (templates_name, error) : NULL;
   g_autofree char *path = templates ? tool_find_model (error) : NULL;
   g_autoptr (ClipEngine) engine = path ? clip_engine_new (path, tool_options.device, error) : NULL;

@@ -6,6 +6,7 @@
 #include <gst/video/video.h>
 
 #include "image/clip-image.h"
+#include "text/clip-prompts.h"
 
 G_BEGIN_DECLS
 
@@ -23,7 +24,7 @@ typedef struct {
 #define TOOL_USAGE 2
 
 extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess, tool_info, tool_bench,
-    tool_eval, tool_convert;
+    tool_eval, tool_convert, tool_search, tool_similar, tool_export;
 
 /* Options that most commands have. */
 typedef struct {
@@ -40,6 +41,9 @@ int tool_usage (const ToolCommand *command, const char *message);
  * model was found. Returns: (transfer full)
  */
 char *tool_find_model (GError **error);
+
+/** tool_set_from_texts: (transfer full): a label for each text as it is, whatever signs of prompts it has; @texts: of char * */
+ClipPromptSet *tool_set_from_texts (GPtrArray *texts, GError **error);
 
 /* JSON: numbers in the "C" locale with the digits that give the float back. */
 void tool_json_string (GString *out, const char *text);

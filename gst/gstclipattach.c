@@ -47,6 +47,14 @@ set_window (GstStructure *object, const GstClipTrack *track, ClipPooling pooling
   gst_structure_set (object, "window", GST_TYPE_STRUCTURE, window, NULL);
 }
 
+/* float32 in the machine's order, which is little endian wherever OpenCL runs */
+static void
+set_embedding (GstStructure *object, const GstClipTrack *track)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (track->embedding, track->embed_dim * sizeof (float));
+  gst_structure_set (object, "embedding", G_TYPE_BYTES, bytes, NULL);
+}
+
 /* (transfer full): what is known of one region */
 static GstStructure *
 make_object (const GstClipTrack *track, const GstClipResult *result, const GstClipSettings *settings,
@@ -58,6 +66,8 @@ make_object (const GstClipTrack *track, const GstClipResult *result, const GstCl
       region->rect.width, "h", G_TYPE_UINT, region->rect.height, "age", G_TYPE_UINT64, age, NULL);
   if (track->pooled_frames)
     set_window (object, track, settings->pooling);
+  if (settings->embedding_meta)
+    set_embedding (object, track);
   if (region->object_class)
     gst_structure_set (object, "object-class", G_TYPE_STRING, g_quark_to_string (region->object_class), NULL);
   if (region->tracking_id)

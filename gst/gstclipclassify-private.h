@@ -37,6 +37,7 @@ typedef struct {
   guint reclassify_interval;
   GstClockTime statistics_interval; /* 0: never */
   gboolean tensor_meta;
+  gboolean embedding_meta;
 } GstClipSettings;
 
 /** GstClipStatistics: since the start */

@@ -21,6 +21,8 @@ G_BEGIN_DECLS
  *       newest): the labels' cosine and confidence are then the window's, and each label has frame-cosine and
  *       frame-confidence (double) of the newest frame alone
  *     object-class (string), tracking-id (guint64) of a region
+ *     embedding (GBytes) with clipclassify's embedding-meta: float32, little endian, of unit length; of the newest frame
+ *       alone, also where labels are a window's
  *
  * The full frame is one object. With regions there is one for each region that has been classified; before the first
  * result of a live stream there is none. The metadata stays through copies, conversion and scaling, which scales the

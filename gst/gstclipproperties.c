@@ -35,6 +35,7 @@ enum {
   PROP_RECLASSIFY_INTERVAL,
   PROP_STATISTICS_INTERVAL,
   PROP_TENSOR_META,
+  PROP_EMBEDDING_META,
   PROP_PROMPTS_SERIAL,
   PROP_DEVICE_NAME,
   PROP_GEMM_BACKEND,
@@ -237,6 +238,9 @@ set_choice (GstClipSettings *s, guint id, const GValue *value)
     case PROP_TENSOR_META:
       s->tensor_meta = g_value_get_boolean (value);
       return TRUE;
+    case PROP_EMBEDDING_META:
+      s->embedding_meta = g_value_get_boolean (value);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -399,6 +403,9 @@ get_choice (const GstClipSettings *s, guint id, GValue *value)
     case PROP_TENSOR_META:
       g_value_set_boolean (value, s->tensor_meta);
       return TRUE;
+    case PROP_EMBEDDING_META:
+      g_value_set_boolean (value, s->embedding_meta);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -546,6 +553,9 @@ install_regions (GObjectClass *c)
   g_object_class_install_property (c, PROP_TENSOR_META, g_param_spec_boolean ("tensor-meta", "Tensor meta",
       "Attach the unit embedding too, as GstTensorMeta: FLOAT32 {1,D}, with regions {regions,D}, id "
       GST_CLIP_TENSOR_ID "; needs GStreamer 1.26", FALSE, PLAYING));
+  g_object_class_install_property (c, PROP_EMBEDDING_META, g_param_spec_boolean ("embedding-meta",
+      "Embedding in the metadata", "Put the unit embedding of each picture or region into its GstClipMeta, as "
+      "clipindex needs it", FALSE, PLAYING));
 }
 
 static const struct {

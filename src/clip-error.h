@@ -13,6 +13,7 @@ G_BEGIN_DECLS
  * @CLIP_ERROR_TOKENIZER: vocabulary files are missing or broken
  * @CLIP_ERROR_PROMPT: a prompt, template or prompts file cannot be used
  * @CLIP_ERROR_IMAGE: a frame's format or size cannot be used
+ * @CLIP_ERROR_INDEX: a store of what was seen cannot be read or written
  */
 typedef enum {
   CLIP_ERROR_NO_DEVICE,
@@ -21,6 +22,7 @@ typedef enum {
   CLIP_ERROR_TOKENIZER,
   CLIP_ERROR_PROMPT,
   CLIP_ERROR_IMAGE,
+  CLIP_ERROR_INDEX,
 } ClipError;
 
 #define CLIP_ERROR (clip_error_quark ())
