@@ -66,7 +66,8 @@ start_publisher (GstClipPublish *self, GError **error)
 {
   const GstClipPublishSettings *s = &self->used;
   const ClipPublisherSettings settings = { s->policy, (guint) s->queue_size, s->spool_directory, s->spool_size, s->sync,
-    (gint64) (s->sync_interval / 1000), (gint64) s->max_reconnect_interval * G_USEC_PER_SEC };
+    (gint64) (s->sync_interval / 1000), (gint64) s->max_reconnect_interval * G_USEC_PER_SEC,
+    s->method == GST_CLIP_PUBLISH_FILE && s->on_error == GST_CLIP_ON_ERROR_ERROR };
   ClipTransport *transport = gst_clip_publish_make_transport (s, error);
   if (!transport)
     return FALSE;

@@ -50,6 +50,13 @@ open_wake_fd (ClipPublisher *p, GError **error)
   return FALSE;
 }
 
+static gboolean
+open_transport (ClipPublisher *p, GError **error)
+{
+  p->open = p->settings.open_first && p->transport->klass->open (p->transport, error);
+  return p->open || !p->settings.open_first;
+}
+
 ClipPublisher *
 clip_publisher_new (ClipTransport *transport, const ClipPublisherSettings *settings, ClipPublisherReport report,
     gpointer data, GDestroyNotify free_data, GError **error)
@@ -64,7 +71,7 @@ clip_publisher_new (ClipTransport *transport, const ClipPublisherSettings *setti
   p->report = report;
   p->data = data;
   p->free_data = free_data;
-  if (!open_wake_fd (p, error) || !open_spool (p, error)) {
+  if (!open_wake_fd (p, error) || !open_spool (p, error) || !open_transport (p, error)) {
     clip_publisher_unref (p);
     return NULL;
   }

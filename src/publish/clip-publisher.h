@@ -22,6 +22,7 @@ typedef enum { CLIP_PUBLISH_BLOCK, CLIP_PUBLISH_DROP_OLDEST, CLIP_PUBLISH_SPOOL 
  * @queue_size: messages that wait in memory
  * @spool_directory, @spool_size: with CLIP_PUBLISH_SPOOL
  * @sync: of the spool; @sync_interval in microseconds
+ * @open_first: a transport that cannot be opened is an error of clip_publisher_new() already
  * @max_delay: longest time between two attempts to reconnect, in microseconds
  */
 typedef struct {
@@ -31,6 +32,7 @@ typedef struct {
   guint64 spool_size;
   ClipSync sync;
   gint64 sync_interval, max_delay;
+  gboolean open_first;
 } ClipPublisherSettings;
 
 /**
@@ -57,7 +59,7 @@ typedef void (*ClipPublisherReport) (const GError *error, gpointer data);
  * @transport: (transfer full)
  * @free_data: (nullable): called when the thread will report no more
  *
- * Errors: those of clip_spool_open()
+ * Errors: those of clip_spool_open(), and with open_first those of the transport
  */
 ClipPublisher *clip_publisher_new (ClipTransport *transport, const ClipPublisherSettings *settings,
     ClipPublisherReport report, gpointer data, GDestroyNotify free_data, GError **error);
