@@ -51,7 +51,8 @@ report (const GError *error, gpointer data)
       clip_publisher_interrupt (self->publisher, TRUE);
     GST_OBJECT_UNLOCK (self);
   } else
-    GST_ELEMENT_WARNING (self, RESOURCE, WRITE, ("%s", error->message), ("it is tried again"));
+    GST_ELEMENT_WARNING (self, RESOURCE, WRITE, ("%s", error->message),
+        ("%s", error->code == CLIP_ERROR_MESSAGE ? "the message is dropped" : "it is tried again"));
 }
 
 static void
@@ -102,7 +103,7 @@ static void
 tell_what_is_left (GstClipPublish *self, const ClipPublisherStatistics *left)
 {
   if (left->spooled > 0)
-    GST_ELEMENT_INFO (self, RESOURCE, WRITE, ("%" G_GUINT64_FORMAT " messages stay in the spool %s; the next start sends them.",
+    GST_ELEMENT_WARNING (self, RESOURCE, WRITE, ("%" G_GUINT64_FORMAT " messages stay in the spool %s; the next start sends them.",
         left->spooled, self->used.spool_directory), (NULL));
   if (left->queued > 0 && self->used.policy != CLIP_PUBLISH_SPOOL)
     GST_ELEMENT_WARNING (self, RESOURCE, WRITE, ("%" G_GUINT64_FORMAT " messages were not acknowledged within drain-timeout.",
