@@ -161,7 +161,8 @@ clip_publisher_get_statistics (ClipPublisher *p, ClipPublisherStatistics *statis
 {
   g_mutex_lock (&p->lock);
   *statistics = p->statistics;
-  statistics->queued = p->waiting.length + p->in_hand + p->in_flight;
+  /* what is sent from a spool is still there and counted there */
+  statistics->queued = p->waiting.length + p->in_hand + (p->settings.policy == CLIP_PUBLISH_SPOOL ? 0 : p->in_flight);
   g_mutex_unlock (&p->lock);
 }
 

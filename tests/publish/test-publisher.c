@@ -15,6 +15,7 @@ typedef struct {
   GCond changed;
   GArray *arrived;     /* of guint: the numbers of the messages, as they came */
   gboolean up, hang;   /* hang: open() does not return */
+  gboolean entered;    /* open() was called */
   gint fail_after;     /* messages until the connection breaks, once; -1: never */
   GArray *unanswered;  /* of guint64 */
   gboolean hold;       /* acknowledge nothing */
@@ -32,6 +33,8 @@ open_fake (ClipTransport *transport, GError **error)
 {
   Fake *fake = (Fake *) transport;
   g_mutex_lock (&fake->lock);
+  fake->entered = TRUE;
+  g_cond_broadcast (&fake->changed);
   while (fake->hang)
     g_cond_wait (&fake->changed, &fake->lock);
   gboolean up = fake->up;
@@ -352,6 +355,10 @@ test_hung_transport (Fixture *f, gconstpointer data)
   Fake *fake = f->fake;
   start (f, CLIP_PUBLISH_BLOCK, 10);
   push (f, 0, 3);
+  g_mutex_lock (&fake->lock);
+  while (!fake->entered)
+    g_cond_wait (&fake->changed, &fake->lock);
+  g_mutex_unlock (&fake->lock);
   clip_publisher_stop (f->publisher, 0, NULL);
   g_mutex_lock (&fake->lock);
   fake->hang = FALSE;

@@ -50,3 +50,10 @@ class Cluster:
                     messages.append((message.key().decode(), message.value().decode()))
         consumer.close()
         return messages
+
+    def committed(self, group, topic):
+        """How many messages of a topic a group has done"""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": group})
+        partitions = consumer.committed([confluent_kafka.TopicPartition(topic, n) for n in range(self.partitions)], timeout=30)
+        consumer.close()
+        return sum(max(partition.offset, 0) for partition in partitions)

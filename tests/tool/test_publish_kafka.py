@@ -40,7 +40,7 @@ class Kafka(Publishing):
         publishers = []
         for source in ("cam0", "cam1"):
             publishers.append(start(
-                f"{video(count, live=True, rate=500)} ! clippublish method=kafka address={cluster.address} source={source} "
+                f"{video(count, live=True, rate=1000)} ! clippublish method=kafka address={cluster.address} source={source} "
                 f"queue-policy=spool spool-directory={self.path / source} queue-size=100 max-reconnect-interval=1 {options} "
                 "drain-timeout=60000000000 ! fakesink"))
             self.addCleanup(self.stop, publishers[-1])
@@ -51,7 +51,7 @@ class Kafka(Publishing):
             self.assertEqual(publisher.returncode, 0, output)
         messages = cluster.read("clip", lambda seen: len({value + key for key, value in seen}) == 2 * count)
         for source in ("cam0", "cam1"):
-            check_order(self.numbers(messages, source, 500), count)
+            check_order(self.numbers(messages, source), count)
             self.assertEqual(list((self.path / source).glob("*.spool")), [])
 
     def test_brokers_go_away(self):
@@ -60,10 +60,10 @@ class Kafka(Publishing):
 
         def trouble():
             for down in ((1,), (2,), (1, 2, 3), (3,), (1, 2, 3)):
-                time.sleep(.7)
+                time.sleep(.4)
                 for broker in down:
                     cluster.tell(f"down {broker}")
-                time.sleep(.5)
+                time.sleep(.3)
                 for broker in down:
                     cluster.tell(f"up {broker}")
         self.fail(cluster, 5000, "", trouble)
