@@ -93,10 +93,10 @@ dup_utf8 (const GValue *value)
   return text ? g_utf8_make_valid (text, -1) : NULL;
 }
 
-gboolean
-gst_clip_lines_set_property (GstClipLines *lines, guint id, const GValue *value)
+/* Call with the lock held. */
+static gboolean
+set_setting (GstClipLines *lines, guint id, const GValue *value)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lines->lock);
   switch (id) {
     case GST_CLIP_LINES_PROP_SOURCE:
       g_free (lines->source);
@@ -114,9 +114,18 @@ gst_clip_lines_set_property (GstClipLines *lines, guint id, const GValue *value)
 }
 
 gboolean
-gst_clip_lines_get_property (GstClipLines *lines, guint id, GValue *value)
+gst_clip_lines_set_property (GstClipLines *lines, guint id, const GValue *value)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lines->lock);
+  g_mutex_lock (&lines->lock);
+  gboolean found = set_setting (lines, id, value);
+  g_mutex_unlock (&lines->lock);
+  return found;
+}
+
+/* Call with the lock held. */
+static gboolean
+get_setting (GstClipLines *lines, guint id, GValue *value)
+{
   switch (id) {
     case GST_CLIP_LINES_PROP_SOURCE:
       g_value_set_string (value, lines->source);
@@ -132,11 +141,22 @@ gst_clip_lines_get_property (GstClipLines *lines, guint id, GValue *value)
   }
 }
 
+gboolean
+gst_clip_lines_get_property (GstClipLines *lines, guint id, GValue *value)
+{
+  g_mutex_lock (&lines->lock);
+  gboolean found = get_setting (lines, id, value);
+  g_mutex_unlock (&lines->lock);
+  return found;
+}
+
 char *
 gst_clip_lines_dup_source (GstClipLines *lines)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lines->lock);
-  return g_strdup (lines->source);
+  g_mutex_lock (&lines->lock);
+  char *source = g_strdup (lines->source);
+  g_mutex_unlock (&lines->lock);
+  return source;
 }
 
 gboolean

@@ -6,6 +6,7 @@ ClipTransport *
 clip_kafka_new (const ClipKafkaSettings *settings, GError **error)
 {
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_REFUSED,
-      "this build has no Kafka; install librdkafka's development files (Debian: librdkafka-dev) and build with -Dkafka=enabled");
+      "this build has no Kafka; install librdkafka's development files (Debian: librdkafka-dev), build with "
+      "-Dkafka=enabled");
   return NULL;
 }

@@ -80,8 +80,8 @@ on_failure (Kafka *kafka, const rd_kafka_message_t *message, guint64 id)
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
-      g_set_error (&error, CLIP_ERROR, CLIP_ERROR_MESSAGE, "Kafka: a message of %" G_GSIZE_FORMAT " bytes to topic %s: %s",
-          message->len, topic, why);
+      g_set_error (&error, CLIP_ERROR, CLIP_ERROR_MESSAGE,
+          "Kafka: a message of %" G_GSIZE_FORMAT " bytes to topic %s: %s", message->len, topic, why);
       kafka->parent.rejected (id, error, kafka->parent.data);
       break;
     case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
@@ -213,8 +213,9 @@ configure (Kafka *kafka, const ClipKafkaSettings *s, GError **error)
 {
   g_autofree char *delay = g_strdup_printf ("%" G_GINT64_FORMAT, MAX (s->max_delay / 1000, 100));
   /* timeout 0: it never gives up a message; when and what to give up is the publisher's policy */
-  const char *const own[][2] = { { "bootstrap.servers", s->brokers }, { "client.id", s->client_id ? s->client_id : "clippublish" },
-    { "compression.codec", s->compression }, { "enable.idempotence", "true" }, { "message.timeout.ms", "0" },
+  const char *const own[][2] = { { "bootstrap.servers", s->brokers },
+    { "client.id", s->client_id ? s->client_id : "clippublish" }, { "compression.codec", s->compression },
+    { "enable.idempotence", "true" }, { "message.timeout.ms", "0" },
     { "reconnect.backoff.max.ms", delay }, { "log.connection.close", "false" } };
   for (guint i = 0; i < G_N_ELEMENTS (own); i++) {
     if (!set_option (kafka, own[i][0], own[i][1], error))

@@ -25,8 +25,8 @@ typedef struct {
 /**
  * clip_line_file_new: (transfer full): appends lines to a file that only this process writes
  *
- * A last line that a crash has cut is removed when the file is opened. A full or old file is renamed, with the UTC time in
- * front of its suffix: labels.jsonl to labels-20260131T120000.000000Z.jsonl.
+ * A last line that a crash has cut is removed when the file is opened. A full or old file is renamed, with the UTC time
+ * in front of its suffix: labels.jsonl to labels-20260131T120000.000000Z.jsonl.
  */
 ClipTransport *clip_line_file_new (const ClipLineFileSettings *settings);
 

@@ -6,6 +6,7 @@ ClipTransport *
 clip_mqtt_new (const ClipMqttSettings *settings, GError **error)
 {
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_REFUSED,
-      "this build has no MQTT; install libmosquitto's development files (Debian: libmosquitto-dev) and build with -Dmqtt=enabled");
+      "this build has no MQTT; install libmosquitto's development files (Debian: libmosquitto-dev), build with "
+      "-Dmqtt=enabled");
   return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* MQTT by libmosquitto, without its thread: a new client for each connection, so that what is sent again is our decision. */
+/* MQTT by libmosquitto, without its thread; a new client for each connection: what is sent again is our decision. */
 #include "clip-mqtt.h"
 
 #include <errno.h>
@@ -53,7 +53,8 @@ fail_with (Mqtt *mqtt, int rc, GError **error)
     return FALSE;
   }
   if (!mqtt->ready && mqtt->tls && is_about_certificates (mqtt))
-    return fail (mqtt, CLIP_ERROR_REFUSED, "TLS was refused; check ca-file, cert-file, key-file and the host's name", error);
+    return fail (
+        mqtt, CLIP_ERROR_REFUSED, "TLS was refused; check ca-file, cert-file, key-file and the host's name", error);
   if (rc == MOSQ_ERR_ERRNO)
     return fail (mqtt, CLIP_ERROR_AWAY, g_strerror (code), error);
   if (rc == MOSQ_ERR_EAI)
@@ -105,7 +106,8 @@ set_tls (Mqtt *mqtt)
   if (!s->ca_file)
     rc = mosquitto_int_option (mqtt->client, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
   if (rc == MOSQ_ERR_SUCCESS && (s->ca_file || s->cert_file))
-    rc = mosquitto_tls_set (mqtt->client, s->ca_file, s->ca_file ? NULL : "/etc/ssl/certs", s->cert_file, s->key_file, NULL);
+    rc = mosquitto_tls_set (
+        mqtt->client, s->ca_file, s->ca_file ? NULL : "/etc/ssl/certs", s->cert_file, s->key_file, NULL);
   return rc == MOSQ_ERR_SUCCESS;
 }
 
@@ -266,7 +268,8 @@ parse_address (Mqtt *mqtt, GError **error)
   mqtt->tls = secure || s->ca_file || s->cert_file || s->key_file;
   if (secure || g_str_has_prefix (address, "mqtt://"))
     address = strstr (address, "//") + 2;
-  g_autoptr (GSocketConnectable) parsed = *address ? g_network_address_parse (address, mqtt->tls ? 8883 : 1883, NULL) : NULL;
+  g_autoptr (GSocketConnectable) parsed
+      = *address ? g_network_address_parse (address, mqtt->tls ? 8883 : 1883, NULL) : NULL;
   if (!parsed) {
     g_set_error (error, CLIP_ERROR, CLIP_ERROR_REFUSED,
         "address is \"%s\", expected the broker's host or host:port, for example address=localhost:1883", address);
@@ -280,7 +283,8 @@ parse_address (Mqtt *mqtt, GError **error)
 static gboolean
 check_files (const ClipMqttSettings *s, GError **error)
 {
-  const char *const files[][2] = { { "ca-file", s->ca_file }, { "cert-file", s->cert_file }, { "key-file", s->key_file } };
+  const char *const files[][2]
+      = { { "ca-file", s->ca_file }, { "cert-file", s->cert_file }, { "key-file", s->key_file } };
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
     g_autofree char *content = NULL;
     if (files[i][1] && !g_file_get_contents (files[i][1], &content, NULL, error)) {

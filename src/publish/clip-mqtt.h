@@ -10,8 +10,8 @@ G_BEGIN_DECLS
  * @address: host, host:port, mqtt://... or mqtts://...; the port is 1883, with TLS 8883
  * @client_id: (nullable): NULL: one of chance
  * @user, @password: (nullable)
- * @ca_file, @cert_file, @key_file: (nullable): PEM; any of them, or mqtts://, asks for TLS, and without @ca_file the system's
- *   authorities count
+ * @ca_file, @cert_file, @key_file: (nullable): PEM; any of them, or mqtts://, asks for TLS, and without @ca_file the
+ *   system's authorities count
  * @keepalive: seconds
  */
 typedef struct {

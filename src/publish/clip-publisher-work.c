@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The thread of a publisher: from the queue, through the spool if there is one, to the transport, and again if need be. */
+/* The thread of a publisher: from the queue, by way of the spool if there is one, to the transport. */
 #include "clip-publisher-private.h"
 
 #include <signal.h>
@@ -230,12 +230,10 @@ next_message (ClipPublisher *p, guint64 *id)
   return message;
 }
 
-/* The flight is there before it is sent: a transport may acknowledge at once. Returns: FALSE if the connection broke */
-static gboolean
-send_message (ClipPublisher *p, ClipMessage *message, guint64 id)
+/* The flight is there before the message is sent: a transport may acknowledge at once. */
+static void
+begin_flight (ClipPublisher *p, ClipMessage *message, guint64 id)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (ClipMessage) spooled = p->spool ? message : NULL;
   ClipFlight *flight = g_new (ClipFlight, 1);
   *flight = (ClipFlight){ id, p->spool ? NULL : message, message->length, FALSE };
   g_mutex_lock (&p->lock);
@@ -243,7 +241,18 @@ send_message (ClipPublisher *p, ClipMessage *message, guint64 id)
   p->in_flight++;
   p->in_hand = 0;
   g_mutex_unlock (&p->lock);
-  if (p->transport->klass->send (p->transport, message, id, &error))
+}
+
+/* Returns: FALSE if the connection broke */
+static gboolean
+send_message (ClipPublisher *p, ClipMessage *message, guint64 id)
+{
+  g_autoptr (GError) error = NULL;
+  begin_flight (p, message, id);
+  gboolean sent = p->transport->klass->send (p->transport, message, id, &error);
+  if (p->spool)
+    clip_message_free (message);
+  if (sent)
     return TRUE;
   if (g_error_matches (error, CLIP_ERROR, CLIP_ERROR_MESSAGE)) {
     rejected (id, error, p);

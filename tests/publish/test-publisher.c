@@ -140,7 +140,7 @@ start (Fixture *f, ClipPublishPolicy policy, guint queue_size)
 {
   g_autoptr (GError) error = NULL;
   const ClipPublisherSettings settings
-      = { policy, queue_size, f->directory, 1 << 20, CLIP_SYNC_NONE, SECOND, 300 * 1000 };
+      = { policy, queue_size, f->directory, 1 << 20, CLIP_SYNC_NONE, SECOND, 300 * 1000, FALSE };
   f->publisher = clip_publisher_new (&f->fake->parent, &settings, report, f, NULL, &error);
   g_assert_no_error (error);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the tests of clippublish share: real pipelines, and what arrived of their lines."""
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ import unittest
 
 from support import environment, run
 
+LONG = 10 if os.environ.get("CLIP_LONG") else 1  # times as many messages and failures
 RATE = 1000  # frames a second of stream time
 
 

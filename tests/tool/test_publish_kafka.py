@@ -4,7 +4,7 @@ import time
 import unittest
 
 import kafka
-from publishing import Publishing, check_order, frame, launch, start, video
+from publishing import LONG, Publishing, check_order, frame, launch, start, video
 
 
 @unittest.skipUnless(kafka.available, "built without librdkafka, or python3-confluent-kafka absent")
@@ -59,14 +59,14 @@ class Kafka(Publishing):
         cluster = self.cluster(3)
 
         def trouble():
-            for down in ((1,), (2,), (1, 2, 3), (3,), (1, 2, 3)):
+            for down in LONG * ((1,), (2,), (1, 2, 3), (3,), (1, 2, 3)):
                 time.sleep(.4)
                 for broker in down:
                     cluster.tell(f"down {broker}")
                 time.sleep(.3)
                 for broker in down:
                     cluster.tell(f"up {broker}")
-        self.fail(cluster, 5000, "", trouble)
+        self.fail(cluster, 5000 * LONG, "", trouble)
 
     def test_brokers_answer_with_errors(self):
         """One request at a time: this cluster keeps no sequence numbers and takes the second when the first has failed."""

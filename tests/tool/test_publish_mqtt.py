@@ -11,10 +11,9 @@ import threading
 import time
 import unittest
 
-from publishing import Publishing, check_order, frame, launch, start, video, wait_until
+from publishing import LONG, Publishing, check_order, frame, launch, start, video, wait_until
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-LONG = bool(os.environ.get("CLIP_LONG"))
 
 
 def free_port():
@@ -129,7 +128,7 @@ class Mqtt(Publishing):
         broker.end(signal.SIGTERM)  # keeps the subscription
         broker.start()
         subscriber.mark()
-        count, kills = (50000, 25) if LONG else (5000, 5)
+        count, kills = 5000 * LONG, 5 * LONG
         publishers = []
         for source in ("cam0", "cam1"):
             publishers.append(start(
