@@ -184,6 +184,19 @@ class Mqtt(Publishing):
         self.assertIn("Connection refused", output)
         self.assertIn("10 messages were not acknowledged", output)
 
+    def test_stream_that_waits_can_be_stopped(self):
+        """By a broker that is away, and by one that does not answer"""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            for port in (free_port(), silent.getsockname()[1]):
+                process = start(f"{video(-1, live=True)} ! clippublish method=mqtt address=127.0.0.1:{port} queue-size=10 "
+                                "drain-timeout=100000000 ! fakesink")
+                self.addCleanup(self.stop, process)
+                wait_until(lambda: b"PLAYING" in process.stdout.readline())
+                time.sleep(.5)
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=30)
+                self.assertEqual(process.returncode, 0)
+
     def test_password(self):
         passwords, secret = self.path / "passwords", "s3cret-Wort"
         subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "clip", secret], check=True, capture_output=True)
