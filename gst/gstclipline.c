@@ -1,41 +1,101 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipline.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
+#include <string.h>
 
 #include "gstcliptime.h"
 
+/* Written as it comes: a tree of JSON nodes would cost the streaming thread more than all else. */
 static void
-add_string (JsonBuilder *b, const char *name, const char *value)
+separate (GString *b)
 {
-  json_builder_set_member_name (b, name);
-  json_builder_add_string_value (b, value ? value : "");
+  char last = b->len > 0 ? b->str[b->len - 1] : '[';
+  if (last != '{' && last != '[' && last != ':')
+    g_string_append_c (b, ',');
 }
 
 static void
-add_int (JsonBuilder *b, const char *name, gint64 value)
+append_escaped (GString *b, guchar c)
 {
-  json_builder_set_member_name (b, name);
-  json_builder_add_int_value (b, value);
+  static const char letters[] = "b\bf\fn\nr\rt\t\"\"\\\\";
+  for (const char *letter = letters; *letter; letter += 2) {
+    if ((guchar) letter[1] == c) {
+      g_string_append_c (b, '\\');
+      g_string_append_c (b, letter[0]);
+      return;
+    }
+  }
+  g_string_append_printf (b, "\\u%04x", c);
+}
+
+static void
+append_quoted (GString *b, const char *text)
+{
+  g_string_append_c (b, '"');
+  for (const char *from = text; *from;) {
+    const char *to = from;
+    while ((guchar) *to >= 0x20 && *to != '"' && *to != '\\' && *to != 0x7f)
+      to++;
+    g_string_append_len (b, from, to - from);
+    if (*to)
+      append_escaped (b, (guchar) *to++);
+    from = to;
+  }
+  g_string_append_c (b, '"');
+}
+
+static void
+add_name (GString *b, const char *name)
+{
+  separate (b);
+  append_quoted (b, name);
+  g_string_append_c (b, ':');
+}
+
+static void
+begin (GString *b, char bracket)
+{
+  separate (b);
+  g_string_append_c (b, bracket);
+}
+
+static void
+end (GString *b, char bracket)
+{
+  g_string_append_c (b, bracket);
+}
+
+static void
+add_string (GString *b, const char *name, const char *value)
+{
+  add_name (b, name);
+  append_quoted (b, value ? value : "");
+}
+
+static void
+add_int (GString *b, const char *name, gint64 value)
+{
+  add_name (b, name);
+  g_string_append_printf (b, "%" G_GINT64_FORMAT, value);
 }
 
 /* JSON has no word for what is not finite. */
 static void
-add_double (JsonBuilder *b, const char *name, gdouble value)
+add_double (GString *b, const char *name, gdouble value)
 {
-  json_builder_set_member_name (b, name);
-  if (isfinite (value))
-    json_builder_add_double_value (b, value);
-  else
-    json_builder_add_null_value (b);
+  char digits[G_ASCII_DTOSTR_BUF_SIZE];
+  add_name (b, name);
+  g_string_append (b, isfinite (value) ? g_ascii_dtostr (digits, sizeof digits, value) : "null");
+  if (isfinite (value) && !strpbrk (digits, ".e"))
+    g_string_append (b, ".0");
 }
 
 static void
-add_boolean (JsonBuilder *b, const char *name, gboolean value)
+add_boolean (GString *b, const char *name, gboolean value)
 {
-  json_builder_set_member_name (b, name);
-  json_builder_add_boolean_value (b, value);
+  add_name (b, name);
+  g_string_append (b, value ? "true" : "false");
 }
 
 static guint
@@ -93,9 +153,9 @@ best_label (const GstStructure *object)
 }
 
 static void
-add_label (JsonBuilder *b, const GstStructure *label)
+add_label (GString *b, const GstStructure *label)
 {
-  json_builder_begin_object (b);
+  begin (b, '{');
   add_string (b, "label", gst_structure_get_string (label, "label"));
   add_int (b, "label_id", get_uint (label, "label-id"));
   add_double (b, "cosine", get_double (label, "cosine"));
@@ -106,50 +166,50 @@ add_label (JsonBuilder *b, const GstStructure *label)
   }
   add_boolean (b, "negative", get_boolean (label, "negative"));
   add_boolean (b, "passed", get_boolean (label, "passed"));
-  json_builder_end_object (b);
+  end (b, '}');
 }
 
 /* DL Streamer's member for the best label; absent when nothing passed. */
 static void
-add_classification (JsonBuilder *b, const GstStructure *object, const char *model)
+add_classification (GString *b, const GstStructure *object, const char *model)
 {
   const GstStructure *best = best_label (object);
   if (!best)
     return;
   g_autofree char *member = g_strconcat ("classification/", model ? model : "", NULL);
-  json_builder_set_member_name (b, member);
-  json_builder_begin_object (b);
+  add_name (b, member);
+  begin (b, '{');
   add_string (b, "label", gst_structure_get_string (best, "label"));
   add_int (b, "label_id", best_index (object));
   add_double (b, "confidence", get_double (best, "confidence"));
-  json_builder_set_member_name (b, "model");
-  json_builder_begin_object (b);
+  add_name (b, "model");
+  begin (b, '{');
   add_string (b, "name", model);
-  json_builder_end_object (b);
-  json_builder_end_object (b);
+  end (b, '}');
+  end (b, '}');
 }
 
 static void
-add_window (JsonBuilder *b, const GstStructure *window)
+add_window (GString *b, const GstStructure *window)
 {
   guint64 span = 0;
   gst_structure_get_uint64 (window, "span", &span);
-  json_builder_set_member_name (b, "window");
-  json_builder_begin_object (b);
+  add_name (b, "window");
+  begin (b, '{');
   add_string (b, "pooling", gst_structure_get_string (window, "pooling"));
   add_int (b, "frames", get_uint (window, "frames"));
   add_double (b, "span_ms", span / (gdouble) GST_MSECOND);
-  json_builder_end_object (b);
+  end (b, '}');
 }
 
 static void
-add_clip (JsonBuilder *b, const GstStructure *meta, const GstStructure *object)
+add_clip (GString *b, const GstStructure *meta, const GstStructure *object)
 {
   guint64 age = 0;
   const GValue *labels = gst_structure_get_value (object, "labels");
   gst_structure_get_uint64 (object, "age", &age);
-  json_builder_set_member_name (b, "clip");
-  json_builder_begin_object (b);
+  add_name (b, "clip");
+  begin (b, '{');
   add_boolean (b, "inferred", get_boolean (object, "inferred"));
   add_double (b, "age_ms", age / (gdouble) GST_MSECOND);
   add_int (b, "prompts_serial", get_uint (meta, "prompts-serial"));
@@ -157,18 +217,18 @@ add_clip (JsonBuilder *b, const GstStructure *meta, const GstStructure *object)
   const GValue *window = gst_structure_get_value (object, "window");
   if (window)
     add_window (b, gst_value_get_structure (window));
-  json_builder_set_member_name (b, "labels");
-  json_builder_begin_array (b);
+  add_name (b, "labels");
+  begin (b, '[');
   for (guint i = 0; i < array_size (labels); i++)
     add_label (b, array_structure (labels, i));
-  json_builder_end_array (b);
-  json_builder_end_object (b);
+  end (b, ']');
+  end (b, '}');
 }
 
 static void
-add_object (JsonBuilder *b, const GstStructure *meta, const GstStructure *object)
+add_object (GString *b, const GstStructure *meta, const GstStructure *object)
 {
-  json_builder_begin_object (b);
+  begin (b, '{');
   add_int (b, "x", get_uint (object, "x"));
   add_int (b, "y", get_uint (object, "y"));
   add_int (b, "w", get_uint (object, "w"));
@@ -181,7 +241,7 @@ add_object (JsonBuilder *b, const GstStructure *meta, const GstStructure *object
     add_int (b, "id", (gint64) tracking_id);
   add_classification (b, object, gst_structure_get_string (meta, "model"));
   add_clip (b, meta, object);
-  json_builder_end_object (b);
+  end (b, '}');
 }
 
 static const GValue *
@@ -191,14 +251,15 @@ objects_of (const GstStructure *meta)
 }
 
 static void
-add_times (JsonBuilder *b, const GstClipLineFrame *frame)
+add_times (GString *b, const GstClipLineFrame *frame)
 {
   g_autofree char *utc = gst_clip_format_utc (frame->utc);
-  json_builder_set_member_name (b, "timestamp");
   if (GST_CLOCK_TIME_IS_VALID (frame->timestamp))
-    json_builder_add_int_value (b, (gint64) frame->timestamp);
-  else
-    json_builder_add_null_value (b);
+    add_int (b, "timestamp", (gint64) frame->timestamp);
+  else {
+    add_name (b, "timestamp");
+    g_string_append (b, "null");
+  }
   if (GST_CLOCK_TIME_IS_VALID (frame->running_time))
     add_int (b, "running_time", (gint64) frame->running_time);
   if (utc)
@@ -206,36 +267,33 @@ add_times (JsonBuilder *b, const GstClipLineFrame *frame)
 }
 
 static void
-add_frame (JsonBuilder *b, const GstStructure *meta, const GstClipLineFrame *frame)
+add_frame (GString *b, const GstStructure *meta, const GstClipLineFrame *frame)
 {
   const GValue *objects = objects_of (meta);
-  json_builder_begin_object (b);
+  begin (b, '{');
   add_times (b, frame);
   if (frame->source)
     add_string (b, "source", frame->source);
-  json_builder_set_member_name (b, "resolution");
-  json_builder_begin_object (b);
+  add_name (b, "resolution");
+  begin (b, '{');
   add_int (b, "width", frame->width);
   add_int (b, "height", frame->height);
-  json_builder_end_object (b);
-  json_builder_set_member_name (b, "objects");
-  json_builder_begin_array (b);
+  end (b, '}');
+  add_name (b, "objects");
+  begin (b, '[');
   for (guint i = 0; i < array_size (objects); i++)
     add_object (b, meta, array_structure (objects, i));
-  json_builder_end_array (b);
-  json_builder_end_object (b);
+  end (b, ']');
+  end (b, '}');
 }
 
 char *
 gst_clip_line_new (const GstStructure *meta, const GstClipLineFrame *frame)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  add_frame (builder, meta, frame);
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  json_generator_set_root (generator, root);
-  g_autofree char *json = json_generator_to_data (generator, NULL);
-  return g_strconcat (json, "\n", NULL);
+  GString *line = g_string_sized_new (2048);
+  add_frame (line, meta, frame);
+  g_string_append_c (line, '\n');
+  return g_string_free (line, FALSE);
 }
 
 guint
