@@ -32,6 +32,10 @@ def start(description, **changes):
                             stderr=subprocess.STDOUT, env=environment(**changes))
 
 
+def is_built(method):
+    return b"this build has no" not in launch(f"{video(1)} ! clippublish method={method} ! fakesink").stderr
+
+
 def frame(line, rate=RATE):
     """A line's number in its stream"""
     return round(json.loads(line)["timestamp"] * rate / 1e9)

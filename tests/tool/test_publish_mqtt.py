@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from publishing import LONG, Publishing, check_order, frame, launch, start, video, wait_until
+from publishing import LONG, Publishing, check_order, frame, is_built, launch, start, video, wait_until
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
 
@@ -85,6 +85,11 @@ class Subscriber:
 
 @unittest.skipUnless(MOSQUITTO and shutil.which("mosquitto_sub"), "mosquitto absent")
 class Mqtt(Publishing):
+    def setUp(self):
+        super().setUp()
+        if not is_built("mqtt"):
+            self.skipTest("built without libmosquitto")
+
     def broker(self, *lines):
         broker = Broker(self.path, *lines)
         broker.start()
@@ -234,6 +239,8 @@ class Tls(Publishing):
 
     def setUp(self):
         super().setUp()
+        if not is_built("mqtt"):
+            self.skipTest("built without libmosquitto")
         self.authority("right")
         self.authority("other")
         self.certificate("server", "right", "localhost")
