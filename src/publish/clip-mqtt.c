@@ -44,6 +44,13 @@ is_about_certificates (const Mqtt *mqtt)
   return strstr (mqtt->details->str, "certificate") || strstr (mqtt->details->str, "alert");
 }
 
+/* By the broker, perhaps because of our certificate: the alert that says so may be lost with the connection. */
+static gboolean
+is_closed (int rc, int code)
+{
+  return rc == MOSQ_ERR_CONN_LOST || (rc == MOSQ_ERR_ERRNO && (code == EPROTO || code == ECONNRESET || code == EPIPE));
+}
+
 static gboolean
 fail_with (Mqtt *mqtt, int rc, GError **error)
 {
@@ -55,6 +62,9 @@ fail_with (Mqtt *mqtt, int rc, GError **error)
   if (!mqtt->ready && mqtt->tls && is_about_certificates (mqtt))
     return fail (
         mqtt, CLIP_ERROR_REFUSED, "TLS was refused; check ca-file, cert-file, key-file and the host's name", error);
+  if (!mqtt->ready && mqtt->tls && is_closed (rc, code))
+    return fail (mqtt, CLIP_ERROR_AWAY,
+        "closed the connection during TLS; if it does so again, it refuses our certificate or wants one (cert-file)", error);
   if (rc == MOSQ_ERR_ERRNO)
     return fail (mqtt, CLIP_ERROR_AWAY, g_strerror (code), error);
   if (rc == MOSQ_ERR_EAI)
