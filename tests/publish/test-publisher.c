@@ -25,6 +25,7 @@ typedef struct {
   Fake *fake;
   ClipPublisher *publisher;
   GPtrArray *errors; /* of GError */
+  gint reports;      /* atomic: how many there are */
   char *directory;
 } Fixture;
 
@@ -124,7 +125,9 @@ new_fake (void)
 static void
 report (const GError *error, gpointer data)
 {
-  g_ptr_array_add (((Fixture *) data)->errors, g_error_copy (error));
+  Fixture *f = data;
+  g_ptr_array_add (f->errors, g_error_copy (error));
+  g_atomic_int_inc (&f->reports);
 }
 
 static void
@@ -280,6 +283,9 @@ test_interrupt (Fixture *f, gconstpointer data)
     g_usleep (1000);
   clip_publisher_interrupt (f->publisher, TRUE);
   g_thread_join (thread);
+  while (g_atomic_int_get (&f->reports) == 0)
+    g_usleep (1000);
+  g_usleep (400000); /* some attempts more */
   clip_publisher_stop (f->publisher, 0, NULL);
   /* once for each outage, however often it is tried */
   g_assert_cmpuint (f->errors->len, ==, 1);
