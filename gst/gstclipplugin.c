@@ -10,6 +10,7 @@
 #include "gstclipjson.h"
 #include "gstclipmeta.h"
 #include "gstclipoverlay.h"
+#include "gstclippublish.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)
@@ -21,7 +22,8 @@ plugin_init (GstPlugin *plugin)
 #endif
   return gst_element_register (plugin, "clipclassify", GST_RANK_NONE, GST_TYPE_CLIP_CLASSIFY)
          && gst_element_register (plugin, "clipoverlay", GST_RANK_NONE, GST_TYPE_CLIP_OVERLAY)
-         && gst_element_register (plugin, "clipjson", GST_RANK_NONE, GST_TYPE_CLIP_JSON);
+         && gst_element_register (plugin, "clipjson", GST_RANK_NONE, GST_TYPE_CLIP_JSON)
+         && gst_element_register (plugin, "clippublish", GST_RANK_NONE, GST_TYPE_CLIP_PUBLISH);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, clip, "Labels video with sentences, by CLIP", plugin_init,

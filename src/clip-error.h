@@ -14,6 +14,9 @@ G_BEGIN_DECLS
  * @CLIP_ERROR_PROMPT: a prompt, template or prompts file cannot be used
  * @CLIP_ERROR_IMAGE: a frame's format or size cannot be used
  * @CLIP_ERROR_INDEX: a store of what was seen cannot be read or written
+ * @CLIP_ERROR_AWAY: a broker takes nothing now
+ * @CLIP_ERROR_REFUSED: a broker or a disk takes nothing until somebody changes a setting, a permission, or makes room
+ * @CLIP_ERROR_MESSAGE: a message can never be sent
  */
 typedef enum {
   CLIP_ERROR_NO_DEVICE,
@@ -23,6 +26,9 @@ typedef enum {
   CLIP_ERROR_PROMPT,
   CLIP_ERROR_IMAGE,
   CLIP_ERROR_INDEX,
+  CLIP_ERROR_AWAY,
+  CLIP_ERROR_REFUSED,
+  CLIP_ERROR_MESSAGE,
 } ClipError;
 
 #define CLIP_ERROR (clip_error_quark ())
