@@ -117,7 +117,7 @@ run (GError **error)
   g_autoptr (ClipQueue) queue = device ? clip_queue_new (device, error) : NULL;
   if (queue && load)
     return tool_bench_load (queue, path, error) ? 0 : TOOL_FAILED;
-  g_autoptr (ClipModel) model = queue ? clip_model_load (queue, path, error) : NULL;
+  g_autoptr (ClipModel) model = queue ? clip_model_load (queue, path, tool_options.precision, error) : NULL;
   if (!model)
     return TOOL_FAILED;
   const ClipModelConfig *config = clip_model_get_config (model);
@@ -134,4 +134,4 @@ run (GError **error)
 }
 
 const ToolCommand tool_bench = { "bench", NULL, "Measure frames per second",
-  "The preprocessing of a noise frame and the image encoder, each alone.", entries, NULL, run };
+  "The preprocessing of a noise frame and the image encoder, each alone.", entries, NULL, run, TRUE };

@@ -233,3 +233,16 @@ clip_linear_choose (ClipQueue *queue, const float *weight, const float *bias, gu
     settle (device, class_name, backend);
   return backend ? clip_linear_new_with_backend (backend, queue, weight, bias, n, k, error) : NULL;
 }
+
+/* The class has GST_CLIP_DOT's level in it, which tests change. */
+const ClipLinearBackend *
+clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **error)
+{
+  ClipDevice *device = clip_queue_get_device (queue);
+  g_autofree char *class_name = g_strdup_printf (
+      "%s-%d", clip_precision_get_name (precision), (int) clip_dot_get_level (device, precision));
+  const ClipLinearBackend *backend = recall (device, class_name);
+  if (!backend && (backend = clip_dot_find (queue, precision, error)))
+    remember (device, class_name, backend);
+  return backend;
+}

@@ -18,11 +18,18 @@ clip_linear_new_with_backend (const ClipLinearBackend *backend, ClipQueue *queue
   return g_steal_pointer (&linear);
 }
 
+/* A shorter sum is packed and finished for longer than it is summed */
+#define REDUCED_MIN_K 64
+
 ClipLinear *
-clip_linear_new (ClipQueue *queue, const float *weight, const float *bias, guint n, guint k,
+clip_linear_new (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias, guint n, guint k,
     guint typical_m, GError **error)
 {
-  g_return_val_if_fail (queue && weight && n > 0 && k > 0, NULL);
+  g_return_val_if_fail (queue && weight && n > 0 && k > 0 && precision != CLIP_PRECISION_AUTO, NULL);
+  if (precision != CLIP_PRECISION_FP32 && k >= REDUCED_MIN_K) {
+    const ClipLinearBackend *reduced = clip_linear_choose_dot (queue, precision, error);
+    return reduced ? clip_linear_new_with_backend (reduced, queue, weight, bias, n, k, error) : NULL;
+  }
   const char *forced = g_getenv ("GST_CLIP_GEMM");
   if (!forced || !*forced)
     return clip_linear_choose (queue, weight, bias, n, k, MAX (typical_m, 1), error);
@@ -43,6 +50,8 @@ clip_linear_free (ClipLinear *linear)
     return;
   g_clear_pointer (&linear->weight, clip_buffer_unref);
   g_clear_pointer (&linear->bias, clip_buffer_unref);
+  g_clear_pointer (&linear->scale, clip_buffer_unref);
+  g_clear_pointer (&linear->sums, clip_buffer_unref);
   g_free (linear);
 }
 

@@ -3,7 +3,7 @@
  * a product. */
 #pragma once
 
-#include "device/clip-device.h"
+#include "clip-precision.h"
 
 G_BEGIN_DECLS
 
@@ -26,17 +26,18 @@ typedef struct _ClipLinear ClipLinear;
 
 /**
  * clip_linear_new:
+ * @precision: not AUTO; see clip_precision_resolve(). Products of few inputs stay fp32, they cost nothing
  * @weight: (array): [n,k] row-major float32, as PyTorch's Linear stores it; only read during the call
  * @bias: (array) (nullable): [n]
  * @typical_m: rows that a call will usually have: the shape class for which the backend is chosen
  *
- * The backend is chosen per device and shape class by measuring once; the choice is cached
+ * The backend for fp32 is chosen per device and shape class by measuring once; the choice is cached
  * on disk. GST_CLIP_GEMM=panel or clblast forces one.
  */
-ClipLinear *clip_linear_new (ClipQueue *queue, const float *weight, const float *bias, guint n,
+ClipLinear *clip_linear_new (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias, guint n,
     guint k, guint typical_m, GError **error);
 void clip_linear_free (ClipLinear *linear);
-/** clip_linear_get_backend: "panel" or "clblast" */
+/** clip_linear_get_backend: "panel", "clblast", or e.g. "bf16 (AMX)" */
 const char *clip_linear_get_backend (ClipLinear *linear);
 
 /**

@@ -72,7 +72,8 @@ clip_trace (const ClipTrace *trace, ClipQueue *queue, ClipBuffer *buffer, guint 
 static const char *const qkv_names[] = { "q", "k", "v" };
 
 static ClipLinear *
-load_qkv (ClipQueue *queue, ClipWeights *weights, const char *prefix, guint width, guint rows, GError **error)
+load_qkv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const char *prefix, guint width, guint rows,
+    GError **error)
 {
   gsize square = (gsize) width * width;
   g_autofree float *weight = g_new (float, 3 * square);
@@ -84,25 +85,26 @@ load_qkv (ClipQueue *queue, ClipWeights *weights, const char *prefix, guint widt
         || !clip_weights_read (weights, b, bias + (gsize) i * width, width, error))
       return NULL;
   }
-  return clip_linear_new (queue, weight, bias, 3 * width, width, rows, error);
+  return clip_linear_new (queue, precision, weight, bias, 3 * width, width, rows, error);
 }
 
 static gboolean
-load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weights, guint rows, GError **error)
+load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weights, ClipPrecision p, guint rows,
+    GError **error)
 {
   Block *b = &t->blocks[index];
   guint w = t->config.width, m = t->config.mlp_width;
   g_autofree char *prefix = g_strdup_printf ("%s.blocks.%u", t->tower, index);
   return clip_load_norm (queue, weights, w, &b->ln_1, error, "%s.ln_1", prefix)
-         && (b->qkv = load_qkv (queue, weights, prefix, w, rows, error))
-         && (b->out = clip_load_linear (queue, weights, w, w, TRUE, rows, error, "%s.attn.out", prefix))
+         && (b->qkv = load_qkv (queue, weights, p, prefix, w, rows, error))
+         && (b->out = clip_load_linear (queue, weights, p, w, w, TRUE, rows, error, "%s.attn.out", prefix))
          && clip_load_norm (queue, weights, w, &b->ln_2, error, "%s.ln_2", prefix)
-         && (b->fc1 = clip_load_linear (queue, weights, m, w, TRUE, rows, error, "%s.mlp.fc1", prefix))
-         && (b->fc2 = clip_load_linear (queue, weights, w, m, TRUE, rows, error, "%s.mlp.fc2", prefix));
+         && (b->fc1 = clip_load_linear (queue, weights, p, m, w, TRUE, rows, error, "%s.mlp.fc1", prefix))
+         && (b->fc2 = clip_load_linear (queue, weights, p, w, m, TRUE, rows, error, "%s.mlp.fc2", prefix));
 }
 
 ClipTransformer *
-clip_transformer_load (ClipQueue *queue, ClipWeights *weights, const char *tower,
+clip_transformer_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const char *tower,
     const ClipTransformerConfig *config, guint typical_rows, GError **error)
 {
   g_autoptr (ClipTransformer) t = g_new0 (ClipTransformer, 1);
@@ -110,7 +112,7 @@ clip_transformer_load (ClipQueue *queue, ClipWeights *weights, const char *tower
   t->config = *config;
   t->blocks = g_new0 (Block, config->layers);
   for (guint i = 0; i < config->layers; i++) {
-    if (!load_block (t, i, queue, weights, typical_rows, error))
+    if (!load_block (t, i, queue, weights, precision, typical_rows, error))
       return NULL;
   }
   return g_steal_pointer (&t);

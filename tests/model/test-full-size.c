@@ -66,7 +66,7 @@ test_full_size (void)
   g_assert_no_error (error);
   g_autoptr (ClipQueue) queue = clip_queue_new (device, &error);
   g_assert_no_error (error);
-  g_autoptr (ClipModel) model = clip_model_load (queue, model_path, &error);
+  g_autoptr (ClipModel) model = clip_model_load (queue, model_path, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   g_auto (GStrv) names = g_strsplit (ref_meta (golden, "images"), ",", -1);
   g_autofree float *images = encode_pictures (model, queue, golden, names, g_strv_length (names));
