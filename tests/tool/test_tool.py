@@ -165,6 +165,15 @@ class Precision(unittest.TestCase):
 
 
 class Bench(unittest.TestCase):
+    def test_precisions(self):
+        answer = tool_json("bench", "--all-precisions", "--json", "--model", MODEL, "--seconds", "0.1")
+        self.assertEqual(list(answer["precisions"]), ["fp32", "bf16", "int8"])
+        self.assertEqual(answer["precisions"]["fp32"]["over_fp32"], 1)
+        for row in answer["precisions"].values():
+            self.assertGreater(row["encode_fps"], 0)
+        text = tool("bench", "--all-precisions", "--model", MODEL, "--seconds", "0.1").stdout.decode()
+        self.assertRegex(text, r"int8 +[0-9.]+ frames/s +[0-9.]+x of fp32")
+
     def test_load(self):
         load = tool_json("bench", "--load", "--json", "--model", MODEL)
         parameters = sum(math.prod(shape) for shape, _ in safetensors(MODEL / "model.safetensors")[0].values())
@@ -190,6 +199,7 @@ class Errors(unittest.TestCase):
         self.refuse(2, "no command", "guess")
         self.refuse(2, "--size", "preprocess", IMAGES[0], "-o", "x.png")
         self.refuse(2, "Unknown option", "embed", "--loud")
+        self.refuse(2, "not both", "bench", "--load", "--all-precisions")
         self.refuse(2, "expected fp32, bf16, int8", "embed", "--precision", "int3", "--text", "a")
         self.refuse(2, "Unknown option", "tokenize", "--precision", "bf16", "a")
 
