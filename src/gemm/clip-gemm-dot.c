@@ -70,10 +70,12 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
     cl_ulong *ranges, GError **error)
 {
   gboolean bytes = linear->backend->precision == CLIP_PRECISION_INT8;
+  const ClipLinearNorm none = { 0 }, *norm = call->norm ? call->norm : &none;
+  g_autofree char *options = g_strdup_printf ("-DBYTES=%d -DNORM=%d", bytes, call->norm != NULL);
   gsize size = (gsize) tiles->count * tiles->stride * blocks * LINE;
   ClipBuffer *packed = clip_queue_get_scratch (queue, size + call->m * sizeof (cl_float2), error);
   cl_kernel kernel = packed ? clip_queue_get_kernel (queue, "gemm-dot-pack", "gemm_dot_pack",
-                                  bytes ? "-DBYTES=1" : "-DBYTES=0", error)
+                                  options, error)
                             : NULL;
   cl_uint k = linear->k, n_blocks = blocks, height = tiles->height, higher = tiles->higher, lda = call->lda;
   cl_uint conv_height = call->height, conv_width = call->width;
@@ -84,7 +86,8 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
                 && clip_kernel_set_args (kernel, error, CLIP_ARG (k), CLIP_ARG (n_blocks), CLIP_ARG (height),
                     CLIP_ARG (higher), CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda),
                     CLIP_ARG (conv_height), CLIP_ARG (conv_width), CLIP_ARG_BUFFER (packed),
-                    CLIP_ARG_BUFFER (packed), CLIP_ARG (*ranges), CLIP_ARGS_END)
+                    CLIP_ARG_BUFFER (packed), CLIP_ARG (*ranges), CLIP_ARG_BUFFER (norm->gamma),
+                    CLIP_ARG_BUFFER (norm->beta), CLIP_ARG (norm->eps), CLIP_ARGS_END)
                 && clip_queue_run (queue, kernel, 1, &global, &local, error);
   return ok ? packed : NULL;
 }

@@ -6,6 +6,11 @@
 G_BEGIN_DECLS
 
 typedef struct {
+  ClipBuffer *gamma, *beta;
+  float eps;
+} ClipLinearNorm;
+
+typedef struct {
   guint m;
   ClipBuffer *a;
   gsize a_offset;
@@ -15,6 +20,7 @@ typedef struct {
   ClipBuffer *c;
   gsize c_offset;
   guint ldc;
+  const ClipLinearNorm *norm; /* (nullable): A is normalised first; for reduced precisions only */
   guint height, width; /* 0; or a 3x3 convolution over items of that size, with lda channels */
 } ClipLinearCall;
 

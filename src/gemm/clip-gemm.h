@@ -52,6 +52,20 @@ gboolean clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuf
     gsize a_offset, guint lda, ClipActivation activation, ClipBuffer *residual, ClipBuffer *c,
     gsize c_offset, guint ldc, GError **error);
 
+/** clip_linear_can_normalise: whether clip_linear_run_normalised() may be called: for reduced precisions */
+gboolean clip_linear_can_normalise (ClipLinear *linear);
+
+/**
+ * clip_linear_run_normalised:
+ * @x: [m,k] dense
+ * @gamma, @beta: [k]
+ * @c: [m,n] dense; not @x
+ *
+ * As clip_op_layernorm() and clip_linear_run() after it, in one. Enqueues; does not wait.
+ */
+gboolean clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *x, ClipBuffer *gamma,
+    ClipBuffer *beta, float eps, ClipActivation activation, ClipBuffer *c, GError **error);
+
 /**
  * clip_linear_run_conv3:
  * @linear: its k is 9 channels, in the order (dy, dx, channel)

@@ -145,6 +145,22 @@ clip_transformer_get_gemm_backend (ClipTransformer *t)
   return t->config.layers > 0 ? clip_linear_get_backend (t->blocks[0].fc1) : "none";
 }
 
+/* linear (norm (x)) -> to: in one when the product can and nobody wants to see what is between */
+static gboolean
+run_normalised (const ClipTransformer *t, guint i, const char *step, const ClipNorm *norm, ClipLinear *linear,
+    ClipQueue *q, ClipScratch *s, guint rows, ClipActivation activation, ClipBuffer *to, guint n, const ClipTrace *trace,
+    GError **error)
+{
+  guint w = t->config.width;
+  float eps = t->config.layernorm_eps;
+  if (!trace->func && clip_linear_can_normalise (linear))
+    return clip_linear_run_normalised (
+        linear, q, rows, s->x, norm->gamma, norm->beta, eps, activation, to, error);
+  return clip_op_layernorm (q, s->x, 0, w, norm->gamma, norm->beta, eps, rows, w, s->norm, error)
+         && clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.%s", t->tower, i, step)
+         && clip_linear_run (linear, q, rows, s->norm, 0, w, activation, NULL, to, 0, n, error);
+}
+
 /* x += out (attention (qkv (ln_1 (x)))). When traced, the sum is split so that its term can be read. */
 static gboolean
 run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint batch, guint length,
@@ -153,10 +169,7 @@ run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, 
   const Block *b = &t->blocks[i];
   guint w = t->config.width, rows = batch * length;
   ClipBuffer *heads = s->norm; /* the norm's value is spent once qkv is computed */
-  if (!clip_op_layernorm (q, s->x, 0, w, b->ln_1.gamma, b->ln_1.beta, t->config.layernorm_eps, rows, w,
-          s->norm, error)
-      || !clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.ln_1", t->tower, i)
-      || !clip_linear_run (b->qkv, q, rows, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0, 3 * w, error)
+  if (!run_normalised (t, i, "ln_1", &b->ln_1, b->qkv, q, s, rows, CLIP_ACTIVATION_NONE, s->qkv, 3 * w, trace, error)
       || !clip_op_attention (q, s->qkv, NULL, batch, length, w, t->config.heads, causal, heads, error))
     return FALSE;
   if (trace->func
@@ -173,10 +186,7 @@ run_mlp (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint 
 {
   const Block *b = &t->blocks[i];
   guint w = t->config.width, m = t->config.mlp_width;
-  if (!clip_op_layernorm (q, s->x, 0, w, b->ln_2.gamma, b->ln_2.beta, t->config.layernorm_eps, rows, w,
-          s->norm, error)
-      || !clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.ln_2", t->tower, i)
-      || !clip_linear_run (b->fc1, q, rows, s->norm, 0, w, t->config.activation, NULL, s->hidden, 0, m, error))
+  if (!run_normalised (t, i, "ln_2", &b->ln_2, b->fc1, q, s, rows, t->config.activation, s->hidden, m, trace, error))
     return FALSE;
   if (trace->func
       && (!clip_linear_run (b->fc2, q, rows, s->hidden, 0, m, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0, w, error)

@@ -81,13 +81,19 @@ add (const ClipLinearBackend *backend, const char *prefix, const char *name, GTe
 }
 
 void
+reduced_add_levels (
+    ClipDevice *device, ClipPrecision precision, const char *prefix, const char *name, GTestDataFunc test)
+{
+  ClipDotLevel most = clip_dot_get_level (device, precision);
+  for (ClipDotLevel level = CLIP_DOT_PORTABLE; level <= most; level++)
+    add (&clip_linear_dot[precision - CLIP_PRECISION_BF16][level], prefix, name, test);
+}
+
+void
 reduced_add_tests (ClipDevice *device, const char *prefix, const char *name, GTestDataFunc test)
 {
   add (&clip_linear_panel, prefix, name, test);
   add (&clip_linear_clblast, prefix, name, test);
-  for (guint i = 0; clip_device_is_cpu (device) && i < 2; i++) {
-    ClipDotLevel most = clip_dot_get_level (device, CLIP_PRECISION_BF16 + i);
-    for (ClipDotLevel level = CLIP_DOT_PORTABLE; level <= most; level++)
-      add (&clip_linear_dot[i][level], prefix, name, test);
-  }
+  for (guint i = 0; clip_device_is_cpu (device) && i < 2; i++)
+    reduced_add_levels (device, CLIP_PRECISION_BF16 + i, prefix, name, test);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* All backends of ClipLinear against a naive twin that sums in double. */
+#include "ops/clip-ops.h"
 #include "reduced.h"
 
 #include <glib/gstdio.h>
@@ -282,6 +283,35 @@ test_curves (gconstpointer backend)
   }
 }
 
+/* A norm within a product is one before it, but for roundings that fall to the other side. */
+static void
+test_normalised (gconstpointer backend)
+{
+  static const guint widths[] = { 1, 31, 64, 100, 768 };
+  for (guint i = 0; i < G_N_ELEMENTS (widths); i++) {
+    guint k = widths[i], m = 19, n = 40;
+    g_autoptr (GError) error = NULL;
+    g_autofree float *x = make_values (m * k, INPUT_WIDE, 1), *w = make_values (n * k, INPUT_RANDOM, 2);
+    g_autofree float *gamma = make_values (k, INPUT_WIDE, 3), *beta = make_values (k, INPUT_RANDOM, 4);
+    g_autofree float *one = g_new0 (float, m * n), *two = g_new (float, m * n);
+    g_autoptr (ClipBuffer) xb = upload (x, m * k), gb = upload (gamma, k), bb = upload (beta, k), c = upload (one, m * n);
+    g_autoptr (ClipBuffer) norm = clip_buffer_new (device, m * k * sizeof (float), &error);
+    g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (backend, queue, w, NULL, n, k, &error);
+    clip_op_layernorm (queue, xb, 0, k, gb, bb, 1e-5f, m, k, norm, &error);
+    clip_linear_run (linear, queue, m, norm, 0, k, CLIP_ACTIVATION_NONE, NULL, c, 0, n, &error);
+    clip_buffer_read (c, queue, 0, one, m * n * sizeof (float), &error);
+    clip_linear_run_normalised (linear, queue, m, xb, gb, bb, 1e-5f, CLIP_ACTIVATION_NONE, c, &error);
+    clip_buffer_read (c, queue, 0, two, m * n * sizeof (float), &error);
+    g_assert_no_error (error);
+    double difference = 0, size = 0;
+    for (guint j = 0; j < m * n; j++) {
+      difference += pow (one[j] - two[j], 2);
+      size += pow (one[j], 2);
+    }
+    g_assert_true (size > 0 && difference <= 1e-6 * size);
+  }
+}
+
 static void
 test_zero_rows (gconstpointer backend)
 {
@@ -433,6 +463,8 @@ main (int argc, char **argv)
   add ("many-rows", test_many_rows);
   add ("not-finite", test_not_finite);
   add ("zero-rows", test_zero_rows);
+  for (guint i = 0; clip_device_is_cpu (device) && i < 2; i++)
+    reduced_add_levels (device, CLIP_PRECISION_BF16 + i, "gemm", "normalised", test_normalised);
   g_test_add_func ("/gemm/forced", test_forced);
   g_test_add_func ("/gemm/choice", test_choice);
   g_test_add_func ("/gemm/class-names", test_class_names);
