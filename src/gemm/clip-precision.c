@@ -25,11 +25,11 @@ clip_precision_from_name (const char *name, ClipPrecision *precision)
 
 /* Why never int8: how much 8 bits change depends on the weights, and whoever asks for no precision has not looked. */
 gboolean
-clip_precision_resolve (ClipPrecision *precision, ClipDevice *device, GError **error)
+clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **error)
 {
+  ClipDevice *device = clip_queue_get_device (queue);
   if (*precision == CLIP_PRECISION_AUTO) {
-    *precision = clip_dot_get_level (device, CLIP_PRECISION_BF16) > CLIP_DOT_PORTABLE ? CLIP_PRECISION_BF16
-                                                                                    : CLIP_PRECISION_FP32;
+    *precision = clip_linear_choose_precision (queue)->precision;
     return TRUE;
   }
   if (*precision == CLIP_PRECISION_FP32 || clip_device_is_cpu (device))

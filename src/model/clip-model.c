@@ -28,7 +28,7 @@ clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GE
 {
   g_autoptr (ClipModel) model = g_new0 (ClipModel, 1);
   model->queue = clip_queue_ref (queue);
-  if (!clip_precision_resolve (&precision, clip_queue_get_device (queue), error))
+  if (!clip_precision_resolve (&precision, queue, error))
     return NULL;
   model->precision = precision;
   model->weights = clip_weights_open (path, error);

@@ -426,10 +426,10 @@ test_precision_names (void)
     g_assert_true (clip_precision_from_name (clip_precision_get_name (p), &precision) && precision == p);
   g_assert_false (clip_precision_from_name ("int4", &precision));
   precision = CLIP_PRECISION_AUTO;
-  g_assert_true (clip_precision_resolve (&precision, device, NULL) && precision != CLIP_PRECISION_AUTO);
+  g_assert_true (clip_precision_resolve (&precision, queue, NULL) && precision != CLIP_PRECISION_AUTO);
   g_setenv ("GST_CLIP_DOT", "portable", TRUE); /* nothing is gained without instructions */
   precision = CLIP_PRECISION_AUTO;
-  g_assert_true (clip_precision_resolve (&precision, device, NULL) && precision == CLIP_PRECISION_FP32);
+  g_assert_true (clip_precision_resolve (&precision, queue, NULL) && precision == CLIP_PRECISION_FP32);
   g_unsetenv ("GST_CLIP_DOT");
 }
 
