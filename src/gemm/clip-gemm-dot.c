@@ -5,7 +5,7 @@
 #include <math.h>
 
 /* A chunk of A rows together with a panel of W stays in the second-level cache. */
-#define CHUNK_BYTES (512 * 1024)
+#define CHUNK_BYTES (1024 * 1024)
 #define LINE 64
 
 typedef struct {
