@@ -14,6 +14,7 @@
 //
 // Options: -DVW=16|8|4 32-bit words in a vector register, -DMAX_ROWS=16|14|6, -DBYTES=0|1 (bfloat16 or 8 bits),
 // -DLEVEL=0 any device, 1 dot product instructions, 2 AMX; the host asks the processor. -DVEX: those of AVX-VNNI.
+// -DPACKED=1: C is the A of the next product, as gemm-dot-pack.cl would pack it (bfloat16, N a multiple of its block).
 
 #include "gemm-tile.cl"
 #include "gemm-activate.cl"
@@ -32,10 +33,19 @@ typedef vec acc;
 
 #if VW == 16
 #define CONVERT_VEC convert_float16
+#define CONVERT_USHORT convert_ushort16
+#define AS_UINT as_uint16
+typedef uint16 uvec;
 #elif VW == 8
 #define CONVERT_VEC convert_float8
+#define CONVERT_USHORT convert_ushort8
+#define AS_UINT as_uint8
+typedef uint8 uvec;
 #else
 #define CONVERT_VEC convert_float4
+#define CONVERT_USHORT convert_ushort4
+#define AS_UINT as_uint4
+typedef uint4 uvec;
 #endif
 
 #if LEVEL == 0
@@ -59,6 +69,13 @@ static acc dot_words (const acc c, const ivec x, const ivec w)
 #define DOT(c, x, w) __asm__ ("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(x), "v"(w))
 #endif
 
+// to the nearest, ties to even; not a number stays so
+static void store_bf16 (const vec x, __global ushort *to)
+{
+  const uvec bits = AS_UINT (x), rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  VSTORE (CONVERT_USHORT (select (rounded, bits >> 16 | 64u, (bits & 0x7fffffffu) > 0x7f800000u)), 0, to);
+}
+
 // What the end of a row's products needs, for one panel
 typedef struct {
   uint columns; // that are left, 2 * VW or less count
@@ -78,9 +95,25 @@ static void finish_row (const End *end, const acc *sum, const float2 range, __gl
 #else
     x += end->bias[h];
 #endif
+#if PACKED
+    store_bf16 (activate (x, end->activation), (__global ushort *) c + h * VW);
+#else
     store (activate (x, end->activation), end->columns - h * VW, end->add, end->activation == 5,
         residual + h * VW, c + h * VW);
+#endif
   }
+}
+
+// Where a panel's part of a row of C begins, in floats
+static ulong place (const uint n, const uint tile, const uint stride, const uint row, const uint in_tile,
+    const uint column, const ulong c_offset, const uint ldc)
+{
+#if PACKED
+  const uint values = 2 * BLOCK;
+  return (((ulong) tile * (n / values) + column / values) * stride + in_tile) * BLOCK + column % values / 2;
+#else
+  return c_offset + (ulong) row * ldc + column;
+#endif
 }
 
 #if LEVEL < 2
@@ -149,7 +182,7 @@ __kernel void gemm_dot (const uint n, const uint blocks, const uint tiles, const
   dot_tile (rows, blocks, stride, a + tile * words * stride, w + panel * words * 2,
       (__global const char *) (w + (panel + 1) * words * 2) + (ulong) (tile - first) * words * step, step, sum);
   for (uint r = 0; r < rows; r++) {
-    const ulong at = c_offset + (ulong) (row + r) * ldc + column;
+    const ulong at = place (n, tile, stride, row + r, r, column, c_offset, ldc);
     finish_row (&end, sum + 2 * r, BYTES ? ranges[ranges_at + row + r] : (float2) 0.0f, residual + at, c + at);
   }
 }
@@ -222,7 +255,7 @@ __kernel void gemm_dot (const uint n, const uint blocks, const uint tiles, const
     for (uint t = 0; t < 2 && tile + t < last; t++) {
       const uint row = (tile + t) * height + min (tile + t, higher), rows = height + (tile + t < higher);
       for (uint r = 0; r < rows; r++) {
-        const ulong at = c_offset + (ulong) (row + r) * ldc + column;
+        const ulong at = place (n, tile + t, stride, row + r, r, column, c_offset, ldc);
         finish_row (&end, sum + 2 * (t * stride + r), BYTES ? ranges[ranges_at + row + r] : (float2) 0.0f, residual + at,
             c + at);
       }

@@ -47,13 +47,13 @@ get_tiles (const ClipLinear *linear, const Geometry *geometry, guint m, guint bl
 }
 
 static cl_kernel
-get_kernel (const ClipLinear *linear, ClipQueue *queue, const Geometry *geometry, GError **error)
+get_kernel (const ClipLinear *linear, ClipQueue *queue, const Geometry *geometry, gboolean packed, GError **error)
 {
   ClipDotLevel level = linear->backend->level;
   int bytes = linear->backend->precision == CLIP_PRECISION_INT8;
   gboolean vex = bytes && level == CLIP_DOT_VECTOR && clip_dot_is_vex (clip_queue_get_device (queue));
-  g_autofree char *options = g_strdup_printf ("-DVW=%u -DMAX_ROWS=%u -DBYTES=%d -DLEVEL=%d%s", geometry->width,
-      geometry->max_rows, bytes, (int) level, vex ? " -DVEX" : "");
+  g_autofree char *options = g_strdup_printf ("-DVW=%u -DMAX_ROWS=%u -DBYTES=%d -DLEVEL=%d -DPACKED=%d%s",
+      geometry->width, geometry->max_rows, bytes, (int) level, packed, vex ? " -DVEX" : "");
   return clip_queue_get_kernel (queue, "gemm-dot", "gemm_dot", options, error);
 }
 
@@ -98,9 +98,9 @@ dot_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GErro
   Geometry geometry = get_geometry (clip_queue_get_device (queue), linear->backend->level);
   guint blocks = clip_dot_get_blocks (linear->backend->precision, linear->k);
   Tiles tiles = get_tiles (linear, &geometry, call->m, blocks);
-  cl_ulong ranges;
-  ClipBuffer *a = pack_a (linear, queue, call, &tiles, blocks, &ranges, error);
-  cl_kernel kernel = a ? get_kernel (linear, queue, &geometry, error) : NULL;
+  cl_ulong ranges = 0;
+  ClipBuffer *a = call->a_packed ? call->a : pack_a (linear, queue, call, &tiles, blocks, &ranges, error);
+  cl_kernel kernel = a ? get_kernel (linear, queue, &geometry, call->c_packed, error) : NULL;
   cl_uint n = linear->n, n_blocks = blocks, count = tiles.count, height = tiles.height, higher = tiles.higher;
   cl_uint per_chunk = tiles.per_chunk, ldc = call->ldc;
   cl_ulong c_offset = call->c_offset;

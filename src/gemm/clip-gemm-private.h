@@ -20,6 +20,7 @@ typedef struct {
   ClipBuffer *c;
   gsize c_offset;
   guint ldc;
+  gboolean a_packed, c_packed; /* as the backend packs A; for reduced precisions only */
   const ClipLinearNorm *norm; /* (nullable): A is normalised first; for reduced precisions only */
   guint height, width; /* 0; or a 3x3 convolution over items of that size, with lda channels */
 } ClipLinearCall;

@@ -60,11 +60,19 @@ gboolean clip_linear_can_normalise (ClipLinear *linear);
  * @x: [m,k] dense
  * @gamma, @beta: [k]
  * @c: [m,n] dense; not @x
+ * @pack: write @c for clip_linear_run_packed() of the next product, see clip_linear_can_pack()
  *
  * As clip_op_layernorm() and clip_linear_run() after it, in one. Enqueues; does not wait.
  */
 gboolean clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *x, ClipBuffer *gamma,
-    ClipBuffer *beta, float eps, ClipActivation activation, ClipBuffer *c, GError **error);
+    ClipBuffer *beta, float eps, ClipActivation activation, ClipBuffer *c, gboolean pack, GError **error);
+
+/** clip_linear_can_pack: whether @linear can write its result as @next packs it: then it is rounded once, and the way
+ * through memory is half as long */
+gboolean clip_linear_can_pack (ClipLinear *linear, ClipLinear *next);
+/** clip_linear_run_packed: as clip_linear_run() with a dense [m,n] @c, on what was written for it with @pack */
+gboolean clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, ClipBuffer *residual,
+    ClipBuffer *c, GError **error);
 
 /**
  * clip_linear_run_conv3:

@@ -148,14 +148,14 @@ clip_transformer_get_gemm_backend (ClipTransformer *t)
 /* linear (norm (x)) -> to: in one when the product can and nobody wants to see what is between */
 static gboolean
 run_normalised (const ClipTransformer *t, guint i, const char *step, const ClipNorm *norm, ClipLinear *linear,
-    ClipQueue *q, ClipScratch *s, guint rows, ClipActivation activation, ClipBuffer *to, guint n, const ClipTrace *trace,
-    GError **error)
+    ClipQueue *q, ClipScratch *s, guint rows, ClipActivation activation, ClipBuffer *to, guint n, gboolean pack,
+    const ClipTrace *trace, GError **error)
 {
   guint w = t->config.width;
   float eps = t->config.layernorm_eps;
   if (!trace->func && clip_linear_can_normalise (linear))
     return clip_linear_run_normalised (
-        linear, q, rows, s->x, norm->gamma, norm->beta, eps, activation, to, error);
+        linear, q, rows, s->x, norm->gamma, norm->beta, eps, activation, to, pack, error);
   return clip_op_layernorm (q, s->x, 0, w, norm->gamma, norm->beta, eps, rows, w, s->norm, error)
          && clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.%s", t->tower, i, step)
          && clip_linear_run (linear, q, rows, s->norm, 0, w, activation, NULL, to, 0, n, error);
@@ -169,7 +169,8 @@ run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, 
   const Block *b = &t->blocks[i];
   guint w = t->config.width, rows = batch * length;
   ClipBuffer *heads = s->norm; /* the norm's value is spent once qkv is computed */
-  if (!run_normalised (t, i, "ln_1", &b->ln_1, b->qkv, q, s, rows, CLIP_ACTIVATION_NONE, s->qkv, 3 * w, trace, error)
+  if (!run_normalised (t, i, "ln_1", &b->ln_1, b->qkv, q, s, rows, CLIP_ACTIVATION_NONE, s->qkv, 3 * w, FALSE, trace,
+          error)
       || !clip_op_attention (q, s->qkv, NULL, batch, length, w, t->config.heads, causal, heads, error))
     return FALSE;
   if (trace->func
@@ -186,12 +187,15 @@ run_mlp (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint 
 {
   const Block *b = &t->blocks[i];
   guint w = t->config.width, m = t->config.mlp_width;
-  if (!run_normalised (t, i, "ln_2", &b->ln_2, b->fc1, q, s, rows, t->config.activation, s->hidden, m, trace, error))
+  gboolean pack = !trace->func && clip_linear_can_pack (b->fc1, b->fc2);
+  if (!run_normalised (t, i, "ln_2", &b->ln_2, b->fc1, q, s, rows, t->config.activation, s->hidden, m, pack, trace, error))
     return FALSE;
   if (trace->func
       && (!clip_linear_run (b->fc2, q, rows, s->hidden, 0, m, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0, w, error)
           || !clip_trace (trace, q, s->qkv, rows, w, error, "%s.block.%u.mlp", t->tower, i)))
     return FALSE;
+  if (pack)
+    return clip_linear_run_packed (b->fc2, q, rows, s->hidden, s->x, s->x, error);
   return clip_linear_run (b->fc2, q, rows, s->hidden, 0, m, CLIP_ACTIVATION_NONE, s->x, s->x, 0, w, error);
 }
 

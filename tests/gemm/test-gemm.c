@@ -300,7 +300,7 @@ test_normalised (gconstpointer backend)
     clip_op_layernorm (queue, xb, 0, k, gb, bb, 1e-5f, m, k, norm, &error);
     clip_linear_run (linear, queue, m, norm, 0, k, CLIP_ACTIVATION_NONE, NULL, c, 0, n, &error);
     clip_buffer_read (c, queue, 0, one, m * n * sizeof (float), &error);
-    clip_linear_run_normalised (linear, queue, m, xb, gb, bb, 1e-5f, CLIP_ACTIVATION_NONE, c, &error);
+    clip_linear_run_normalised (linear, queue, m, xb, gb, bb, 1e-5f, CLIP_ACTIVATION_NONE, c, FALSE, &error);
     clip_buffer_read (c, queue, 0, two, m * n * sizeof (float), &error);
     g_assert_no_error (error);
     double difference = 0, size = 0;
@@ -309,6 +309,35 @@ test_normalised (gconstpointer backend)
       size += pow (one[j], 2);
     }
     g_assert_true (size > 0 && difference <= 1e-6 * size);
+  }
+}
+
+/* What a product packs for the next one is to the last bit what the next one would have packed. */
+static void
+test_packed (gconstpointer backend)
+{
+  static const guint rows[] = { 1, 13, 16, 17, 50, 97 };
+  enum { K = 70, N = 96, OUT = 40 };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    guint m = rows[i];
+    g_autoptr (GError) error = NULL;
+    g_autofree float *x = make_values (m * K, INPUT_RANDOM, 1), *w = make_values (N * K, INPUT_RANDOM, 2);
+    g_autofree float *w2 = make_values (OUT * N, INPUT_RANDOM, 3), *gamma = make_values (K, INPUT_RANDOM, 4);
+    g_autofree float *one = g_new0 (float, m * OUT), *two = g_new0 (float, m * OUT);
+    g_autoptr (ClipBuffer) xb = upload (x, m * K), gb = upload (gamma, K), c = upload (one, m * OUT);
+    g_autoptr (ClipBuffer) hidden = clip_buffer_new (device, m * N * sizeof (float), &error);
+    g_autoptr (ClipLinear) first = clip_linear_new_with_backend (backend, queue, w, NULL, N, K, &error);
+    g_autoptr (ClipLinear) next = clip_linear_new_with_backend (backend, queue, w2, NULL, OUT, N, &error);
+    g_assert_true (clip_linear_can_pack (first, next) && !clip_linear_can_pack (next, first));
+    clip_linear_run_normalised (first, queue, m, xb, gb, gb, 1e-5f, CLIP_ACTIVATION_GELU, hidden, FALSE, &error);
+    clip_linear_run (next, queue, m, hidden, 0, N, CLIP_ACTIVATION_NONE, NULL, c, 0, OUT, &error);
+    clip_buffer_read (c, queue, 0, one, m * OUT * sizeof (float), &error);
+    clip_linear_run_normalised (first, queue, m, xb, gb, gb, 1e-5f, CLIP_ACTIVATION_GELU, hidden, TRUE, &error);
+    clip_linear_run_packed (next, queue, m, hidden, NULL, c, &error);
+    clip_buffer_read (c, queue, 0, two, m * OUT * sizeof (float), &error);
+    g_assert_no_error (error);
+    g_assert_cmpmem (one, m * OUT * sizeof (float), two, m * OUT * sizeof (float));
+    g_assert_cmpfloat (fabsf (one[0]), >, 0);
   }
 }
 
@@ -465,6 +494,8 @@ main (int argc, char **argv)
   add ("zero-rows", test_zero_rows);
   for (guint i = 0; clip_device_is_cpu (device) && i < 2; i++)
     reduced_add_levels (device, CLIP_PRECISION_BF16 + i, "gemm", "normalised", test_normalised);
+  if (clip_device_is_cpu (device))
+    reduced_add_levels (device, CLIP_PRECISION_BF16, "gemm", "packed", test_packed);
   g_test_add_func ("/gemm/forced", test_forced);
   g_test_add_func ("/gemm/choice", test_choice);
   g_test_add_func ("/gemm/class-names", test_class_names);
