@@ -62,7 +62,7 @@ static acc dot_words (const acc c, const ivec x, const ivec w)
 }
 #define DOT(c, x, w) c = dot_words (c, x, w)
 #elif BYTES && defined(VEX)
-#define DOT(c, x, w) __asm__ ("{vex} vpdpbusd %2, %1, %0" : "+x"(c) : "x"(x), "x"(w))
+#define DOT(c, x, w) __asm__ ("%{vex%} vpdpbusd %2, %1, %0" : "+x"(c) : "x"(x), "x"(w))
 #elif BYTES
 #define DOT(c, x, w) __asm__ ("vpdpbusd %2, %1, %0" : "+v"(c) : "v"(x), "v"(w))
 #else
