@@ -56,7 +56,7 @@ static ClipModel *
 load_once (ClipQueue *queue, const char *path, double *elapsed, GError **error)
 {
   const gint64 start = g_get_monotonic_time ();
-  ClipModel *model = clip_model_load (queue, path, error);
+  ClipModel *model = clip_model_load (queue, path, tool_options.precision, error);
   if (model && !clip_queue_finish (queue, error))
     g_clear_pointer (&model, clip_model_free);
   *elapsed = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gst-clip-1.0 bench: frames per second of the preprocessing and of the image encoder. */
 #include <stdio.h>
+#include <string.h>
 
 #include "clip-tool.h"
 #include "model/clip-model.h"
 
 #define WIDTH 1280
 #define HEIGHT 720
+#define PRECISIONS 3 /* fp32, bf16, int8 */
+#define ROUNDS 7
 
 static int batch = 1;
 static double seconds = 5;
-static gboolean load;
+static gboolean load, all;
 
 static const GOptionEntry entries[] = {
   { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Pictures in one call (default 1)", "N" },
   { "seconds", 's', 0, G_OPTION_ARG_DOUBLE, &seconds, "How long each part is measured (default 5)", "S" },
+  { "all-precisions", 'a', 0, G_OPTION_ARG_NONE, &all,
+      "Compare fp32, bf16 and int8 in alternating rounds, on a CPU device", NULL },
   { "load", 'l', 0, G_OPTION_ARG_NONE, &load, "Measure time and memory of loading the model instead", NULL },
   G_OPTION_ENTRY_NULL,
 };
@@ -83,12 +88,13 @@ measure_and_print (Bench *bench, ClipDevice *device, GError **error)
   const double preprocess = measure (bench, preprocess_once, error);
   const double encode = preprocess < 0 ? -1 : measure (bench, encode_once, error);
   const char *model = clip_model_get_config (bench->model)->name;
+  const char *precision = clip_precision_get_name (clip_model_get_precision (bench->model));
   if (encode < 0)
     return FALSE;
   if (!tool_options.json) {
-    printf ("%s on %s, matrix products by %s, batch %d\n  preprocess %dx%d I420  %8.2f frames/s\n"
+    printf ("%s on %s, %s, matrix products by %s, batch %d\n  preprocess %dx%d I420  %8.2f frames/s\n"
             "  image encoder           %8.2f frames/s\n",
-        model, clip_device_get_name (device), clip_model_get_gemm_backend (bench->model), batch, WIDTH,
+        model, clip_device_get_name (device), precision, clip_model_get_gemm_backend (bench->model), batch, WIDTH,
         HEIGHT, preprocess, encode);
     return TRUE;
   }
@@ -96,13 +102,124 @@ measure_and_print (Bench *bench, ClipDevice *device, GError **error)
   tool_json_string (out, model);
   g_string_append (out, ",\"device\":");
   tool_json_string (out, clip_device_get_name (device));
-  g_string_append_printf (out, ",\"gemm_backend\":\"%s\",\"batch\":%d,\"preprocess_fps\":",
-      clip_model_get_gemm_backend (bench->model), batch);
+  g_string_append_printf (out, ",\"precision\":\"%s\",\"gemm_backend\":\"%s\",\"batch\":%d,\"preprocess_fps\":",
+      precision, clip_model_get_gemm_backend (bench->model), batch);
   tool_json_float (out, preprocess);
   g_string_append (out, ",\"encode_fps\":");
   tool_json_float (out, encode);
   puts (g_string_append (out, "}")->str);
   return TRUE;
+}
+
+static gboolean
+bench_open (Bench *bench, const char *path, ClipPrecision precision, GError **error)
+{
+  ClipDevice *device = clip_queue_get_device (bench->queue);
+  bench->model = clip_model_load (bench->queue, path, precision, error);
+  if (!bench->model)
+    return FALSE;
+  const ClipModelConfig *config = clip_model_get_config (bench->model);
+  const gsize picture = (gsize) 3 * config->image_size * config->image_size;
+  bench->embeddings = g_new (float, (gsize) batch * config->embed_dim);
+  return (bench->preprocessor = clip_preprocessor_new (bench->queue, &config->preprocess, error)) &&
+      (bench->pixels = clip_buffer_new (device, (gsize) batch * picture * sizeof (float), error)) &&
+      preprocess_once (bench, error);
+}
+
+static void
+bench_clear (Bench *bench)
+{
+  g_clear_pointer (&bench->pixels, clip_buffer_unref);
+  g_clear_pointer (&bench->preprocessor, clip_preprocessor_free);
+  g_clear_pointer (&bench->model, clip_model_free);
+  g_clear_pointer (&bench->embeddings, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Bench, bench_clear)
+
+/* One after the other on one device, in rounds: a clock that changes meanwhile changes all of them */
+static gboolean
+compare_precisions (Bench benches[PRECISIONS], double rates[PRECISIONS][ROUNDS], GError **error)
+{
+  for (guint round = 0; round < ROUNDS; round++) {
+    for (guint i = 0; i < PRECISIONS; i++) {
+      if ((rates[i][round] = measure (&benches[i], encode_once, error)) < 0)
+        return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static int
+compare_doubles (gconstpointer a, gconstpointer b)
+{
+  const double x = *(const double *) a, y = *(const double *) b;
+  return x < y ? -1 : x > y;
+}
+
+static double
+median (const double values[ROUNDS])
+{
+  double sorted[ROUNDS];
+  memcpy (sorted, values, sizeof sorted);
+  qsort (sorted, ROUNDS, sizeof *sorted, compare_doubles);
+  return sorted[ROUNDS / 2];
+}
+
+static void
+print_precisions (const Bench benches[PRECISIONS], double rates[PRECISIONS][ROUNDS])
+{
+  const char *device = clip_device_get_name (clip_queue_get_device (benches[0].queue));
+  const char *model = clip_model_get_config (benches[0].model)->name;
+  g_autoptr (GString) out = g_string_new ("{\"model\":");
+  tool_json_string (out, model);
+  g_string_append (out, ",\"device\":");
+  tool_json_string (out, device);
+  g_string_append_printf (out, ",\"batch\":%d,\"precisions\":{", batch);
+  if (!tool_options.json)
+    printf ("%s on %s, image encoder, batch %d, median of %d rounds\n", model, device, batch, ROUNDS);
+  for (guint i = 0; i < PRECISIONS; i++) {
+    double ratios[ROUNDS];
+    for (guint round = 0; round < ROUNDS; round++)
+      ratios[round] = rates[i][round] / rates[0][round];
+    const char *name = clip_precision_get_name (clip_model_get_precision (benches[i].model));
+    const char *backend = clip_model_get_gemm_backend (benches[i].model);
+    if (!tool_options.json)
+      printf ("  %s  %8.2f frames/s  %5.2fx of fp32  by %s\n", name, median (rates[i]), median (ratios), backend);
+    g_string_append_printf (out, "%s\"%s\":{\"gemm_backend\":\"%s\",\"encode_fps\":", i ? "," : "", name, backend);
+    tool_json_float (out, median (rates[i]));
+    g_string_append (out, ",\"over_fp32\":");
+    tool_json_float (out, median (ratios));
+    g_string_append_c (out, '}');
+  }
+  if (tool_options.json)
+    puts (g_string_append (out, "}}")->str);
+}
+
+static gboolean
+run_all (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **error)
+{
+  Bench benches[PRECISIONS] = { { 0 } };
+  double rates[PRECISIONS][ROUNDS];
+  gboolean ok = TRUE;
+  seconds /= ROUNDS;
+  for (guint i = 0; ok && i < PRECISIONS; i++) {
+    benches[i].queue = queue;
+    benches[i].frame = *frame;
+    ok = bench_open (&benches[i], path, CLIP_PRECISION_FP32 + i, error);
+  }
+  if ((ok = ok && compare_precisions (benches, rates, error)))
+    print_precisions (benches, rates);
+  for (guint i = 0; i < PRECISIONS; i++)
+    bench_clear (&benches[i]);
+  return ok;
+}
+
+static gboolean
+run_one (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **error)
+{
+  g_auto (Bench) bench = { .queue = queue, .frame = *frame };
+  return bench_open (&bench, path, tool_options.precision, error) &&
+      measure_and_print (&bench, clip_queue_get_device (queue), error);
 }
 
 static int
@@ -112,26 +229,19 @@ run (GError **error)
     return tool_usage (&tool_bench, "expected --batch N of 1 to 256");
   if (!(seconds > 0 && seconds <= 3600))
     return tool_usage (&tool_bench, "expected --seconds S above 0, at most 3600");
+  if (load && all)
+    return tool_usage (&tool_bench, "expected --load or --all-precisions, not both");
   g_autofree char *path = tool_find_model (error);
   g_autoptr (ClipDevice) device = path ? clip_device_open (tool_options.device, error) : NULL;
   g_autoptr (ClipQueue) queue = device ? clip_queue_new (device, error) : NULL;
-  if (queue && load)
+  if (!queue)
+    return TOOL_FAILED;
+  if (load)
     return tool_bench_load (queue, path, error) ? 0 : TOOL_FAILED;
-  g_autoptr (ClipModel) model = queue ? clip_model_load (queue, path, error) : NULL;
-  if (!model)
-    return TOOL_FAILED;
-  const ClipModelConfig *config = clip_model_get_config (model);
-  const gsize picture = (gsize) 3 * config->image_size * config->image_size;
-  g_autoptr (ClipPreprocessor) preprocessor = clip_preprocessor_new (queue, &config->preprocess, error);
-  g_autoptr (ClipBuffer) pixels =
-      preprocessor ? clip_buffer_new (device, (gsize) batch * picture * sizeof (float), error) : NULL;
-  if (!pixels)
-    return TOOL_FAILED;
-  g_autofree float *embeddings = g_new (float, (gsize) batch * config->embed_dim);
-  Bench bench = { queue, model, preprocessor, pixels, { 0 }, embeddings };
-  g_autofree guint8 *memory = noise_frame (&bench.frame);
-  return measure_and_print (&bench, device, error) ? 0 : TOOL_FAILED;
+  ClipFrame frame;
+  g_autofree guint8 *memory = noise_frame (&frame);
+  return (all ? run_all : run_one) (queue, path, &frame, error) ? 0 : TOOL_FAILED;
 }
 
 const ToolCommand tool_bench = { "bench", NULL, "Measure frames per second",
-  "The preprocessing of a noise frame and the image encoder, each alone.", entries, NULL, run };
+  "The preprocessing of a noise frame and the image encoder, each alone.", entries, NULL, run, TRUE };

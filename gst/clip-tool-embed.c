@@ -63,7 +63,7 @@ encoder_open (Encoder *encoder, GError **error)
   g_autofree char *path = tool_find_model (error);
   if (!path || !(encoder->device = clip_device_open (tool_options.device, error)) ||
       !(encoder->queue = clip_queue_new (encoder->device, error)) ||
-      !(encoder->model = clip_model_load (encoder->queue, path, error)))
+      !(encoder->model = clip_model_load (encoder->queue, path, tool_options.precision, error)))
     return FALSE;
   const ClipModelConfig *config = clip_model_get_config (encoder->model);
   const gsize size = config->image_size;
@@ -166,4 +166,4 @@ run (GError **error)
 
 const ToolCommand tool_embed = { "embed", NULL, "Print the embeddings of pictures and texts",
   "Unit vectors in the order of the options, and the norm before normalisation; --json has all values.",
-  entries, prepare, run };
+  entries, prepare, run, TRUE };

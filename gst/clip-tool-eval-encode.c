@@ -60,7 +60,7 @@ eval_encoder_new (const char *model, EvalEncodedFunc func, gpointer user_data, G
   encoder->user_data = user_data;
   if (!(encoder->device = clip_device_open (tool_options.device, error)) ||
       !(encoder->queue = clip_queue_new (encoder->device, error)) ||
-      !(encoder->model = clip_model_load (encoder->queue, model, error)))
+      !(encoder->model = clip_model_load (encoder->queue, model, tool_options.precision, error)))
     return NULL;
   const ClipModelConfig *config = clip_model_get_config (encoder->model);
   const gsize size = config->preprocess.size;

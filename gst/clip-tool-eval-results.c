@@ -78,8 +78,9 @@ static gboolean
 write_head (EvalResults *results, const Identity *identity, GError **error)
 {
   g_autoptr (GString) line = g_string_new (NULL);
-  g_string_printf (line, "{\"gst_clip_eval\":1,\"model_digest\":\"%s\",\"prompts_digest\":\"%s\",\"frames\":",
-      identity->model, identity->prompts);
+  g_string_printf (line,
+      "{\"gst_clip_eval\":1,\"model_digest\":\"%s\",\"precision\":\"%s\",\"prompts_digest\":\"%s\",\"frames\":",
+      identity->model, clip_precision_get_name (tool_options.precision), identity->prompts);
   tool_json_string (line, identity->frames);
   return eval_results_write (results, g_string_append_c (line, '}')->str, error);
 }
@@ -105,6 +106,8 @@ check_head (JsonObject *head, const Identity *identity, const char *path, GError
   if (!clip_json_read_uint (head, "gst_clip_eval", 0, G_MAXUINT, &version, NULL) || version != 1)
     return fail (error, path, "is no file of results: its first line has no \"gst_clip_eval\":1");
   return check_member (head, "model_digest", identity->model, "another model", path, error) &&
+      check_member (head, "precision", clip_precision_get_name (tool_options.precision), "another precision", path,
+          error) &&
       check_member (head, "prompts_digest", identity->prompts, "other class names or templates", path, error) &&
       check_member (head, "frames", identity->frames, "other frames of the videos", path, error);
 }

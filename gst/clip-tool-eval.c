@@ -289,4 +289,4 @@ const ToolCommand tool_eval = { "eval", "DIR", "Measure zero-shot accuracy on a 
   "unless --classes says otherwise. Files that cannot be read are listed and not counted.\n"
   "  gst-clip-1.0 eval --templates imagenet --classes names.tsv imagenet/val\n"
   "  gst-clip-1.0 eval --templates ucf101 --results ucf.jsonl UCF-101",
-  entries, NULL, run };
+  entries, NULL, run, TRUE };

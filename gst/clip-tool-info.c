@@ -50,8 +50,8 @@ print_people (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine
   for (guint i = 0; devices[i]; i++)
     printf ("  %-3u %s\n", i, devices[i]);
   if (engine)
-    printf ("\nUsed: %s, matrix products by %s\n", clip_engine_get_device_name (engine),
-        clip_engine_get_gemm_backend (engine));
+    printf ("\nUsed: %s in %s, matrix products by %s\n", clip_engine_get_device_name (engine),
+        clip_precision_get_name (clip_engine_get_precision (engine)), clip_engine_get_gemm_backend (engine));
   else
     printf ("  %s\n", problem);
 }
@@ -109,6 +109,7 @@ print_json (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine, 
   }
   g_string_append_c (out, ']');
   append_string (out, "device", engine ? clip_engine_get_device_name (engine) : NULL);
+  append_string (out, "precision", engine ? clip_precision_get_name (clip_engine_get_precision (engine)) : NULL);
   append_string (out, "gemm_backend", engine ? clip_engine_get_gemm_backend (engine) : NULL);
   puts (g_string_append (out, "}")->str);
 }
@@ -122,7 +123,7 @@ run (GError **error)
   if (!weights)
     return TOOL_FAILED;
   g_autoptr (GError) problem = NULL;
-  g_autoptr (ClipEngine) engine = clip_engine_new (path, tool_options.device, &problem);
+  g_autoptr (ClipEngine) engine = clip_engine_new (path, tool_options.device, tool_options.precision, &problem);
   g_auto (GStrv) devices = clip_device_list ();
   const ClipModelConfig *config = clip_weights_get_config (weights);
   /* without any device there is still something to say, unless a device was asked for */
@@ -138,4 +139,4 @@ run (GError **error)
 }
 
 const ToolCommand tool_info = { "info", NULL, "Show the model, the OpenCL devices and the versions", NULL, NULL,
-  NULL, run };
+  NULL, run, TRUE };

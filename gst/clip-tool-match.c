@@ -215,7 +215,7 @@ run (GError **error)
       prompts_file ? clip_prompt_set_load (prompts_file, error) : tool_set_from_texts (texts, error);
   g_auto (GStrv) templates = set ? clip_templates_load (templates_name, error) : NULL;
   g_autofree char *path = templates ? tool_find_model (error) : NULL;
-  g_autoptr (ClipEngine) engine = path ? clip_engine_new (path, tool_options.device, error) : NULL;
+  g_autoptr (ClipEngine) engine = path ? clip_engine_new (path, tool_options.device, tool_options.precision, error) : NULL;
   g_autoptr (ClipEncodedPrompts) prompts =
       engine ? clip_engine_encode_prompts (engine, set, templates, FALSE, error) : NULL;
   if (!prompts)
@@ -226,4 +226,4 @@ run (GError **error)
 const ToolCommand tool_match = { "match", "IMAGE... --text TEXT...", "Score pictures against texts",
   "Cosines and confidences in the order of the texts.\n"
   "  gst-clip-1.0 match a.png b.jpg --text \"a dog\" \"a cat\"",
-  entries, prepare, run };
+  entries, prepare, run, TRUE };

@@ -76,7 +76,7 @@ open_engine (GError **error)
 {
   g_autoptr (ClipIndex) index = clip_index_open (g_ptr_array_index (tool_index_options.arguments, 0), error);
   g_autofree char *path = index ? tool_find_model (error) : NULL;
-  return path ? clip_engine_new (path, tool_options.device, error) : NULL;
+  return path ? clip_engine_new (path, tool_options.device, CLIP_PRECISION_FP32, error) : NULL;
 }
 
 static ClipEncodedPrompts *

@@ -82,6 +82,22 @@ static const GOptionEntry shared_entries[] = {
   G_OPTION_ENTRY_NULL,
 };
 
+static gboolean
+on_precision (const char *name, const char *value, gpointer data, GError **error)
+{
+  if (clip_precision_from_name (value, &tool_options.precision))
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s is '%s', expected fp32, bf16, int8 or auto", name,
+      value);
+  return FALSE;
+}
+
+static const GOptionEntry precision_entries[] = {
+  { "precision", 'p', 0, G_OPTION_ARG_CALLBACK, on_precision,
+      "Arithmetic: fp32 (default), bf16, int8, or auto (bf16 where it is faster)", "PRECISION" },
+  G_OPTION_ENTRY_NULL,
+};
+
 static int
 run (const ToolCommand *command, char **arguments)
 {
@@ -94,6 +110,8 @@ run (const ToolCommand *command, char **arguments)
   if (command->entries)
     g_option_context_add_main_entries (context, command->entries, NULL);
   g_option_context_add_main_entries (context, shared_entries, NULL);
+  if (command->encodes)
+    g_option_context_add_main_entries (context, precision_entries, NULL);
   if (!g_option_context_parse_strv (context, &arguments, &error))
     return tool_usage (command, error->message);
   int status = command->run (&error);

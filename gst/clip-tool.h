@@ -5,6 +5,7 @@
 #include <cairo.h>
 #include <gst/video/video.h>
 
+#include "gemm/clip-precision.h"
 #include "image/clip-image.h"
 #include "text/clip-prompts.h"
 
@@ -18,6 +19,7 @@ typedef struct {
   const GOptionEntry *entries; /* (nullable): main entries, without the shared ones */
   void (*prepare) (void); /* (nullable): before the options are parsed */
   int (*run) (GError **error);
+  gboolean encodes; /* it has --precision, into tool_options.precision */
 } ToolCommand;
 
 #define TOOL_FAILED 1
@@ -29,6 +31,7 @@ extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess,
 /* Options that most commands have. */
 typedef struct {
   char *model, *device;
+  ClipPrecision precision;
   gboolean json;
 } ToolOptions;
 extern ToolOptions tool_options;

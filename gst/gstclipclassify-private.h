@@ -80,6 +80,7 @@ struct _GstClipClassify {
 
   /* under the object lock */
   char *model, *device, *instance;
+  ClipPrecision precision;
   GstClipSettings settings;
   GstClipStatistics stats;
   ClipEngine *engine;

@@ -47,18 +47,19 @@ open_engine (GstClipClassify *self)
   g_autofree char *model = g_strdup (self->model);
   g_autofree char *device = g_strdup (self->device);
   g_autofree char *instance = g_strdup (self->instance);
+  const ClipPrecision precision = self->precision;
   GST_OBJECT_UNLOCK (self);
   g_autofree char *path = clip_model_find (model, &fallback, &error);
   if (path && fallback)
     warn_demo (self);
   ClipEngine *engine = NULL;
   if (path)
-    engine = instance && *instance ? clip_engine_open_shared (instance, path, device, &error)
-                                   : clip_engine_new (path, device, &error);
+    engine = instance && *instance ? clip_engine_open_shared (instance, path, device, precision, &error)
+                                   : clip_engine_new (path, device, precision, &error);
   if (!engine)
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ, ("%s", error->message),
-        ("model=%s device=%s model-instance-id=%s", model ? model : "(unset)", device ? device : "auto",
-            instance ? instance : "(unset)"));
+        ("model=%s device=%s precision=%s model-instance-id=%s", model ? model : "(unset)", device ? device : "auto",
+            clip_precision_get_name (precision), instance ? instance : "(unset)"));
   return engine;
 }
 

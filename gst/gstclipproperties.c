@@ -69,7 +69,10 @@ precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { 0, "32-bit floating point", "fp32" },
+    { CLIP_PRECISION_FP32, "32-bit floating point, as the reference computes", "fp32" },
+    { CLIP_PRECISION_BF16, "bfloat16 factors, sums in 32-bit floating point", "bf16" },
+    { CLIP_PRECISION_INT8, "8-bit factors, sums in 32-bit integers", "int8" },
+    { CLIP_PRECISION_AUTO, "bf16 where it is faster on this device, else fp32", "auto" },
     { 0, NULL, NULL },
   };
   return register_enum (&type, "GstClipPrecision", values);
@@ -286,7 +289,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *spec)
     case PROP_MODEL_INSTANCE_ID:
       replace_string (self, &self->instance, value);
       break;
-    case PROP_PRECISION: /* fp32 is the only value so far */
+    case PROP_PRECISION:
+      GST_OBJECT_LOCK (self);
+      self->precision = g_value_get_enum (value);
+      GST_OBJECT_UNLOCK (self);
       break;
     default:
       if (!set_prompts (self, id, value) && !set_setting (self, id, value))
@@ -427,7 +433,7 @@ get_setting (GstClipClassify *self, guint id, GValue *value)
       g_value_set_string (value, self->instance);
       return TRUE;
     case PROP_PRECISION:
-      g_value_set_enum (value, 0);
+      g_value_set_enum (value, self->precision);
       return TRUE;
     case PROP_DEVICE_NAME:
       g_value_set_string (value, self->engine ? clip_engine_get_device_name (self->engine) : NULL);
@@ -469,7 +475,8 @@ install_model (GObjectClass *c)
   g_object_class_install_property (c, PROP_MODEL_INSTANCE_ID, g_param_spec_string ("model-instance-id",
       "Model instance", "Elements with the same one share weights, device and batches; unset: nobody's", NULL, READY));
   g_object_class_install_property (c, PROP_PRECISION, g_param_spec_enum ("precision", "Precision",
-      "Arithmetic of the encoders", precision_get_type (), 0, READY));
+      "Arithmetic of the encoders' matrix products; what is not fp32 needs a CPU device", precision_get_type (),
+      CLIP_PRECISION_FP32, READY));
 }
 
 static void

@@ -26,40 +26,43 @@ LIVE = ["dog face", "pizza", "sunflower", "soccer ball", "red apple", "automobil
 GOALS = {"patterns": .97, "colours": .95, "colour x shape": .80, "digits": .80, "10 names, trained": .96, "10 names, unseen": .80,
          "100 names, trained": .80, "100 names, unseen": .50, "live, trained": .92, "live, unseen": .65,
          "unknown takes the negative": .80, "scribbles take the negative": .80}
+AGREE = .99  # of a reduced precision's choices with fp32's
 
 
 class Engine:
     """Embeddings from gst-clip-1.0; texts and pictures are looked at once."""
 
-    def __init__(self, tool, model, folder):
+    def __init__(self, tool, model, folder, precisions=()):
         self.command = [tool, "embed", "--json", "--model", str(model)]
+        self.precisions = ["fp32", *precisions]
         self.folder = folder
         self.texts = {}
         self.count = 0
 
-    def embed(self, option, values):
+    def embed(self, option, values, precision):
         result = []
         for start in range(0, len(values), 400):
             arguments = [f"--{option}={v}" for v in values[start:start + 400]]
-            done = subprocess.run([*self.command, *arguments], check=False, stdout=subprocess.PIPE)
+            done = subprocess.run([*self.command, "--precision", precision, *arguments], check=False, stdout=subprocess.PIPE)
             if done.returncode:
                 raise SystemExit(f"{' '.join(self.command)} failed")
             result += [e["embedding"] for e in json.loads(done.stdout)["items"]]
         return np.array(result, np.float32)
 
-    def encode_texts(self, texts):
-        new = sorted({t for t in texts if t not in self.texts})
+    def encode_texts(self, texts, precision="fp32"):
+        new = sorted({t for t in texts if (t, precision) not in self.texts})
         if new:
-            self.texts.update(zip(new, self.embed("text", new)))
-        return np.stack([self.texts[t] for t in texts])
+            self.texts.update(zip(((t, precision) for t in new), self.embed("text", new, precision)))
+        return np.stack([self.texts[t, precision] for t in texts])
 
     def encode_pictures(self, pictures):
+        """-> {precision: embeddings}"""
         paths = []
         for picture in pictures:
             paths.append(self.folder / f"{self.count}.png")
             self.count += 1
             picture.save(paths[-1], compress_level=1)
-        embeddings = self.embed("image", paths)
+        embeddings = {precision: self.embed("image", paths, precision) for precision in self.precisions}
         for path in paths:
             path.unlink()
         return embeddings
@@ -70,17 +73,22 @@ class Score:
 
     def __init__(self, engine, name, pictures, truth, prompts, options=None):
         self.name, self.truth = name, np.array(truth)
-        self.images = engine.encode_pictures(pictures)
+        self.reduced = engine.encode_pictures(pictures)
+        self.images = self.reduced["fp32"]
         self.options = options  # [n, k] indices of the prompts that each picture may choose from
         self.engine, self.prompts = engine, prompts
         self.top1 = self.under("{}")
 
-    def right(self, template):
-        similarity = self.images @ self.engine.encode_texts([template.format(p) for p in self.prompts]).T
+    def chosen(self, template="{}", precision="fp32"):
+        prompts = [template.format(p) for p in self.prompts]
+        similarity = self.reduced[precision] @ self.engine.encode_texts(prompts, precision).T
         if self.options is None:
-            return similarity.argmax(1) == self.truth
+            return similarity.argmax(1)
         best = np.take_along_axis(similarity, self.options, 1).argmax(1)
-        return np.take_along_axis(self.options, best[:, None], 1)[:, 0] == self.truth
+        return np.take_along_axis(self.options, best[:, None], 1)[:, 0]
+
+    def right(self, template):
+        return self.chosen(template) == self.truth
 
     def under(self, template):
         return float(self.right(template).mean())
@@ -155,7 +163,7 @@ def objects(engine, maker, table, count, label):
 def rejection(engine, maker, tens, count):
     """How many unknown scenes a negative prompt takes, and what share of the known ones is lost to it."""
     pictures = [maker.something_else().picture if i % 4 else maker.nothing().picture for i in range(count)]
-    unknown = engine.encode_pictures(pictures)
+    unknown = engine.encode_pictures(pictures)["fp32"]
     texts = engine.encode_texts(tens.prompts)
     negative = engine.encode_texts(NEGATIVE)
     options = tens.options[np.arange(count) % len(tens.options)]
@@ -207,18 +215,27 @@ def live(maker, model, table):
     return float(np.mean(np.array(seen) == truth)), len(truth)
 
 
+def agreement(scores, precision):
+    """Share of pictures for which @precision chooses the prompt that fp32 chooses."""
+    same = np.concatenate([s.chosen() == s.chosen(precision=precision) for s in scores])
+    return {"agree": round(float(same.mean()), 4), "n": len(same)}
+
+
 def evaluate(options, folder):
     tables = ("noto", "emojione") if options.quick else ("noto", "twemoji", "clipart", "emojione")
     for table in tables:
         sources.pack(options.cache, table)
     maker = scenes.Scenes(options.cache, options.seed, held=True, tables=tables)
-    engine = Engine(options.tool, options.model, folder)
+    engine = Engine(options.tool, options.model, folder, options.agree)
     count = options.count
     tens, hundreds = objects(engine, maker, "noto", count, "trained")
     tens_unseen, hundreds_unseen = objects(engine, maker, "emojione", count, "unseen")
     scores = [patterns(engine, maker, count), *shapes(engine, maker, count), digits(engine, maker, count), tens, tens_unseen,
               hundreds, hundreds_unseen]
     results = {s.name: s.row() for s in scores}
+    engine.precisions = ["fp32"]
+    for precision in options.agree:
+        results[f"{precision} agrees with fp32"] = agreement(scores, precision)
     worded = [s for s in scores if s.name in ("patterns", "colour x shape", "10 names, trained")]
     drop = [s.top1 - np.mean(s.unseen()) for s in worded]
     results["wording never seen costs"] = {"points": round(100 * float(np.mean(drop)), 2),
@@ -236,6 +253,9 @@ def evaluate(options, folder):
 
 def table(results):
     for name, row in results.items():
+        if "agree" in row:
+            print(f"{name:28s} {row['agree']:6.3f} wanted {AGREE:.2f} (n {row['n']})")
+            continue
         if "points" in row:
             details = ", ".join(f"{k} {v}" for k, v in row.items() if k != "points")
             print(f"{name:28s} {row['points']:6.1f} points, at most 8 wanted ({details})")
@@ -250,7 +270,10 @@ def check(results, published):
     print(f"1..{len(results)}")
     holds = True
     for number, (name, row) in enumerate(results.items(), 1):
-        if "points" in row:
+        if "agree" in row:
+            right = row["agree"] >= AGREE
+            text = f"{row['agree']:.4f} of {row['n']}, at least {AGREE} wanted"
+        elif "points" in row:
             right = row["points"] <= published[name]["points"] + 8
             text = f"{row['points']} points, published {published[name]['points']}"
         else:
@@ -271,6 +294,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="of the pictures drawn")
     parser.add_argument("--count", type=int, default=900, help="pictures a test")
     parser.add_argument("--quick", action="store_true", help="Noto and EmojiOne only, no live scenes")
+    parser.add_argument("--agree", nargs="*", default=[], metavar="PRECISION",
+                        help="also how often bf16, int8 choose as fp32 does")
     parser.add_argument("--json", type=pathlib.Path, help="write the results there as well")
     parser.add_argument("--check", type=pathlib.Path, metavar="JSON", help="compare with the figures of an earlier --json; prints TAP")
     options = parser.parse_args()

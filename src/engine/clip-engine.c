@@ -104,9 +104,9 @@ reap (gpointer data)
 }
 
 static gboolean
-open_model (ClipEngine *engine, const char *path, GError **error)
+open_model (ClipEngine *engine, const char *path, ClipPrecision precision, GError **error)
 {
-  engine->model = clip_model_load (engine->queue, path, error);
+  engine->model = clip_model_load (engine->queue, path, precision, error);
   if (!engine->model)
     return FALSE;
   const ClipModelConfig *config = clip_model_get_config (engine->model);
@@ -121,7 +121,7 @@ open_model (ClipEngine *engine, const char *path, GError **error)
 }
 
 ClipEngine *
-clip_engine_new (const char *model, const char *device_selector, GError **error)
+clip_engine_new (const char *model, const char *device_selector, ClipPrecision precision, GError **error)
 {
   g_autofree char *path = clip_model_find (model, NULL, error);
   if (!path)
@@ -137,7 +137,7 @@ clip_engine_new (const char *model, const char *device_selector, GError **error)
   engine->streams = g_ptr_array_new ();
   engine->memory_limit = CLIP_BATCH_MAX;
   engine->queue = clip_queue_new (device, error);
-  if (!engine->queue || !open_model (engine, path, error)) {
+  if (!engine->queue || !open_model (engine, path, precision, error)) {
     engine_free (engine);
     return NULL;
   }
@@ -177,6 +177,12 @@ const char *
 clip_engine_get_device_name (ClipEngine *engine)
 {
   return clip_device_get_name (clip_queue_get_device (engine->queue));
+}
+
+ClipPrecision
+clip_engine_get_precision (ClipEngine *engine)
+{
+  return clip_model_get_precision (engine->model);
 }
 
 const char *

@@ -2,6 +2,7 @@
 /* A model with the one thread that owns its device queue: encodes frames, and prompts between them. */
 #pragma once
 
+#include "gemm/clip-precision.h"
 #include "image/clip-image.h"
 #include "text/clip-prompts.h"
 #include "weights/clip-weights.h"
@@ -15,10 +16,11 @@ typedef struct _ClipEngine ClipEngine;
  * clip_engine_new:
  * @model: (nullable): a model's directory, "demo", or NULL: see clip_model_find()
  * @device: (nullable): see clip_device_open()
+ * @precision: see clip_model_load()
  *
  * Loads the model and starts the worker. Blocks.
  */
-ClipEngine *clip_engine_new (const char *model, const char *device, GError **error);
+ClipEngine *clip_engine_new (const char *model, const char *device, ClipPrecision precision, GError **error);
 /**
  * clip_engine_open_shared:
  * @id: a name that its users have agreed on
@@ -26,9 +28,10 @@ ClipEngine *clip_engine_new (const char *model, const char *device, GError **err
  *
  * The engine that somebody holds under this name, or a new one. A second caller waits while the first loads.
  *
- * Returns: (transfer full): NULL also when the name is in use with another model or device
+ * Returns: (transfer full): NULL also when the name is in use with another model, device or precision
  */
-ClipEngine *clip_engine_open_shared (const char *id, const char *model, const char *device, GError **error);
+ClipEngine *clip_engine_open_shared (const char *id, const char *model, const char *device, ClipPrecision precision,
+    GError **error);
 ClipEngine *clip_engine_ref (ClipEngine *engine);
 void clip_engine_unref (ClipEngine *engine);
 const ClipModelConfig *clip_engine_get_config (ClipEngine *engine);
@@ -39,6 +42,8 @@ typedef struct {
 
 ClipEngineStats clip_engine_get_stats (ClipEngine *engine);
 const char *clip_engine_get_device_name (ClipEngine *engine);
+/** clip_engine_get_precision: as resolved: never AUTO */
+ClipPrecision clip_engine_get_precision (ClipEngine *engine);
 const char *clip_engine_get_gemm_backend (ClipEngine *engine);
 
 /**

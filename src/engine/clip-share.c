@@ -9,6 +9,7 @@ static GHashTable *table;
 
 typedef struct {
   char *model, *device;
+  ClipPrecision precision; /* as asked for */
   ClipEngine *engine; /* NULL while it is loaded */
 } Entry;
 
@@ -22,14 +23,17 @@ entry_free (gpointer data)
 }
 
 static gboolean
-check_same (const char *id, const Entry *entry, const char *model, const char *device, GError **error)
+check_same (const char *id, const Entry *entry, const char *model, const char *device, ClipPrecision precision,
+    GError **error)
 {
-  if (g_strcmp0 (entry->model, model) == 0 && g_strcmp0 (entry->device, device) == 0)
+  if (g_strcmp0 (entry->model, model) == 0 && g_strcmp0 (entry->device, device) == 0
+      && entry->precision == precision)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-      "model-instance-id \"%s\" is in use with model %s on device %s, and this element asks for model %s on device %s; "
-      "give both the same model and device, or this one another id",
-      id, entry->model, entry->device ? entry->device : "auto", model, device ? device : "auto");
+      "model-instance-id \"%s\" is in use with model %s on device %s in %s, and this element asks for model %s on device "
+      "%s in %s; give both the same model, device and precision, or this one another id",
+      id, entry->model, entry->device ? entry->device : "auto", clip_precision_get_name (entry->precision), model,
+      device ? device : "auto", clip_precision_get_name (precision));
   return FALSE;
 }
 
@@ -45,14 +49,15 @@ lookup (const char *id)
 
 /* Call with the lock held; it is released while the model is loaded. */
 static ClipEngine *
-load (const char *id, const char *model, const char *device, GError **error)
+load (const char *id, const char *model, const char *device, ClipPrecision precision, GError **error)
 {
   Entry *entry = g_new0 (Entry, 1);
   entry->model = g_strdup (model);
   entry->device = g_strdup (device);
+  entry->precision = precision;
   g_hash_table_insert (table, g_strdup (id), entry);
   g_mutex_unlock (&table_lock);
-  ClipEngine *engine = clip_engine_new (model, device, error);
+  ClipEngine *engine = clip_engine_new (model, device, precision, error);
   g_mutex_lock (&table_lock);
   if (engine) {
     engine->id = g_strdup (id);
@@ -65,7 +70,8 @@ load (const char *id, const char *model, const char *device, GError **error)
 }
 
 ClipEngine *
-clip_engine_open_shared (const char *id, const char *model, const char *device, GError **error)
+clip_engine_open_shared (const char *id, const char *model, const char *device, ClipPrecision precision,
+    GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&table_lock);
   (void) locker;
@@ -73,8 +79,8 @@ clip_engine_open_shared (const char *id, const char *model, const char *device, 
     table = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, entry_free);
   Entry *entry = lookup (id);
   if (!entry)
-    return load (id, model, device, error);
-  return check_same (id, entry, model, device, error) ? clip_engine_ref (entry->engine) : NULL;
+    return load (id, model, device, precision, error);
+  return check_same (id, entry, model, device, precision, error) ? clip_engine_ref (entry->engine) : NULL;
 }
 
 gboolean

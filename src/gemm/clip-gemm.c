@@ -18,11 +18,18 @@ clip_linear_new_with_backend (const ClipLinearBackend *backend, ClipQueue *queue
   return g_steal_pointer (&linear);
 }
 
+/* A shorter sum is packed and finished for longer than it is summed */
+#define REDUCED_MIN_K 64
+
 ClipLinear *
-clip_linear_new (ClipQueue *queue, const float *weight, const float *bias, guint n, guint k,
+clip_linear_new (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias, guint n, guint k,
     guint typical_m, GError **error)
 {
-  g_return_val_if_fail (queue && weight && n > 0 && k > 0, NULL);
+  g_return_val_if_fail (queue && weight && n > 0 && k > 0 && precision != CLIP_PRECISION_AUTO, NULL);
+  if (precision != CLIP_PRECISION_FP32 && k >= REDUCED_MIN_K) {
+    const ClipLinearBackend *reduced = clip_linear_choose_dot (queue, precision, error);
+    return reduced ? clip_linear_new_with_backend (reduced, queue, weight, bias, n, k, error) : NULL;
+  }
   const char *forced = g_getenv ("GST_CLIP_GEMM");
   if (!forced || !*forced)
     return clip_linear_choose (queue, weight, bias, n, k, MAX (typical_m, 1), error);
@@ -43,6 +50,8 @@ clip_linear_free (ClipLinear *linear)
     return;
   g_clear_pointer (&linear->weight, clip_buffer_unref);
   g_clear_pointer (&linear->bias, clip_buffer_unref);
+  g_clear_pointer (&linear->scale, clip_buffer_unref);
+  g_clear_pointer (&linear->sums, clip_buffer_unref);
   g_free (linear);
 }
 
@@ -68,7 +77,49 @@ clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, g
   g_return_val_if_fail (a != c && fits (a, a_offset, m, lda, linear->k), FALSE);
   g_return_val_if_fail (fits (c, c_offset, m, ldc, linear->n), FALSE);
   g_return_val_if_fail (!residual || fits (residual, c_offset, m, ldc, linear->n), FALSE);
-  const ClipLinearCall call = { m, a, a_offset, lda, activation, residual, c, c_offset, ldc, 0, 0 };
+  const ClipLinearCall call = { m, a, a_offset, lda, activation, residual, c, c_offset, ldc, FALSE, FALSE, NULL, 0, 0 };
+  return linear->backend->run (linear, queue, &call, error);
+}
+
+gboolean
+clip_linear_can_normalise (ClipLinear *linear)
+{
+  return linear->backend->precision != CLIP_PRECISION_FP32;
+}
+
+gboolean
+clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *x, ClipBuffer *gamma,
+    ClipBuffer *beta, float eps, ClipActivation activation, ClipBuffer *c, gboolean pack, GError **error)
+{
+  if (m == 0)
+    return TRUE;
+  g_return_val_if_fail (clip_linear_can_normalise (linear) && x != c, FALSE);
+  g_return_val_if_fail (fits (x, 0, m, linear->k, linear->k) && fits (c, 0, m, linear->n, linear->n), FALSE);
+  g_return_val_if_fail (fits (gamma, 0, 1, linear->k, linear->k) && fits (beta, 0, 1, linear->k, linear->k), FALSE);
+  const ClipLinearNorm norm = { gamma, beta, eps };
+  const ClipLinearCall call = { m, x, 0, linear->k, activation, NULL, c, 0, linear->n, FALSE, pack, &norm, 0, 0 };
+  return linear->backend->run (linear, queue, &call, error);
+}
+
+/* what a block of the next product's K takes */
+#define PACKED_N 32
+
+gboolean
+clip_linear_can_pack (ClipLinear *linear, ClipLinear *next)
+{
+  return linear->backend->precision == CLIP_PRECISION_BF16 && next->backend == linear->backend
+         && linear->n % PACKED_N == 0 && next->k == linear->n;
+}
+
+gboolean
+clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, ClipBuffer *residual,
+    ClipBuffer *c, GError **error)
+{
+  if (m == 0)
+    return TRUE;
+  g_return_val_if_fail (a != c && fits (c, 0, m, linear->n, linear->n), FALSE);
+  const ClipLinearCall call
+      = { m, a, 0, linear->k, CLIP_ACTIVATION_NONE, residual, c, 0, linear->n, TRUE, FALSE, NULL, 0, 0 };
   return linear->backend->run (linear, queue, &call, error);
 }
 
@@ -81,6 +132,6 @@ clip_linear_run_conv3 (ClipLinear *linear, ClipQueue *queue, guint batch, guint 
     return TRUE;
   g_return_val_if_fail (a != c && linear->k == 9 * channels, FALSE);
   g_return_val_if_fail (fits (a, 0, m, channels, channels) && fits (c, 0, m, linear->n, linear->n), FALSE);
-  const ClipLinearCall call = { m, a, 0, channels, activation, NULL, c, 0, linear->n, height, width };
+  const ClipLinearCall call = { m, a, 0, channels, activation, NULL, c, 0, linear->n, FALSE, FALSE, NULL, height, width };
   return linear->backend->run (linear, queue, &call, error);
 }

@@ -3,7 +3,7 @@
  * a product. */
 #pragma once
 
-#include "device/clip-device.h"
+#include "clip-precision.h"
 
 G_BEGIN_DECLS
 
@@ -26,17 +26,18 @@ typedef struct _ClipLinear ClipLinear;
 
 /**
  * clip_linear_new:
+ * @precision: not AUTO; see clip_precision_resolve(). Products of few inputs stay fp32, they cost nothing
  * @weight: (array): [n,k] row-major float32, as PyTorch's Linear stores it; only read during the call
  * @bias: (array) (nullable): [n]
  * @typical_m: rows that a call will usually have: the shape class for which the backend is chosen
  *
- * The backend is chosen per device and shape class by measuring once; the choice is cached
+ * The backend for fp32 is chosen per device and shape class by measuring once; the choice is cached
  * on disk. GST_CLIP_GEMM=panel or clblast forces one.
  */
-ClipLinear *clip_linear_new (ClipQueue *queue, const float *weight, const float *bias, guint n,
+ClipLinear *clip_linear_new (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias, guint n,
     guint k, guint typical_m, GError **error);
 void clip_linear_free (ClipLinear *linear);
-/** clip_linear_get_backend: "panel" or "clblast" */
+/** clip_linear_get_backend: "panel", "clblast", or e.g. "bf16 (AMX)" */
 const char *clip_linear_get_backend (ClipLinear *linear);
 
 /**
@@ -50,6 +51,28 @@ const char *clip_linear_get_backend (ClipLinear *linear);
 gboolean clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a,
     gsize a_offset, guint lda, ClipActivation activation, ClipBuffer *residual, ClipBuffer *c,
     gsize c_offset, guint ldc, GError **error);
+
+/** clip_linear_can_normalise: whether clip_linear_run_normalised() may be called: for reduced precisions */
+gboolean clip_linear_can_normalise (ClipLinear *linear);
+
+/**
+ * clip_linear_run_normalised:
+ * @x: [m,k] dense
+ * @gamma, @beta: [k]
+ * @c: [m,n] dense; not @x
+ * @pack: write @c for clip_linear_run_packed() of the next product, see clip_linear_can_pack()
+ *
+ * As clip_op_layernorm() and clip_linear_run() after it, in one. Enqueues; does not wait.
+ */
+gboolean clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *x, ClipBuffer *gamma,
+    ClipBuffer *beta, float eps, ClipActivation activation, ClipBuffer *c, gboolean pack, GError **error);
+
+/** clip_linear_can_pack: whether @linear can write its result as @next packs it: then it is rounded once, and the way
+ * through memory is half as long */
+gboolean clip_linear_can_pack (ClipLinear *linear, ClipLinear *next);
+/** clip_linear_run_packed: as clip_linear_run() with a dense [m,n] @c, on what was written for it with @pack */
+gboolean clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, ClipBuffer *residual,
+    ClipBuffer *c, GError **error);
 
 /**
  * clip_linear_run_conv3:

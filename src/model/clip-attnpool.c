@@ -44,13 +44,13 @@ clip_attnpool_load (ClipQueue *queue, ClipWeights *weights, GError **error)
   }
   gsize positions = (gsize) (p->pixels + 1) * width;
   if (!(p->positions = clip_load_vector (queue, weights, positions, error, "vision.pool.positions"))
-      || !(p->q = clip_load_linear (queue, weights, width, width, TRUE, 1, error, "vision.pool.q"))
+      || !(p->q = clip_load_linear (queue, weights, CLIP_PRECISION_FP32, width, width, TRUE, 1, error, "vision.pool.q"))
       || !(p->keys = load_keys (queue, weights, width, p->heads, error))
       || !(p->values = clip_load_vector (
                queue, weights, (gsize) width * width, error, "vision.pool.v.weight"))
       || !(p->values_bias = clip_load_vector (queue, weights, width, error, "vision.pool.v.bias"))
       || !(p->out = clip_load_linear (
-               queue, weights, p->embed_dim, width, TRUE, 1, error, "vision.pool.out")))
+               queue, weights, CLIP_PRECISION_FP32, p->embed_dim, width, TRUE, 1, error, "vision.pool.out")))
     return NULL;
   return g_steal_pointer (&p);
 }

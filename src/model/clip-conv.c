@@ -78,8 +78,8 @@ fold (float *weight, guint out, gsize k, BatchNorm *bn)
 }
 
 ClipLinear *
-clip_load_conv (ClipQueue *queue, ClipWeights *weights, ClipConvKind kind, guint out, guint in,
-    guint typical_rows, GError **error, const char *format, ...)
+clip_load_conv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, ClipConvKind kind, guint out,
+    guint in, guint typical_rows, GError **error, const char *format, ...)
 {
   va_list args;
   va_start (args, format);
@@ -95,5 +95,5 @@ clip_load_conv (ClipQueue *queue, ClipWeights *weights, ClipConvKind kind, guint
   if (kind == CLIP_CONV_3X3)
     put_channels_last (weight, out, in);
   fold (weight, out, k, &bn);
-  return clip_linear_new (queue, weight, bn.bias, out, k, typical_rows, error);
+  return clip_linear_new (queue, precision, weight, bn.bias, out, k, typical_rows, error);
 }

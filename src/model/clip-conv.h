@@ -18,7 +18,7 @@ typedef enum { CLIP_CONV_1X1, CLIP_CONV_3X3, CLIP_CONV_PIXELS } ClipConvKind;
  * clip_load_conv: the convolution TENSOR with TENSOR.bn folded into its weight and bias
  * @typical_rows: as for clip_linear_new()
  */
-ClipLinear *clip_load_conv (ClipQueue *queue, ClipWeights *weights, ClipConvKind kind, guint out,
-    guint in, guint typical_rows, GError **error, const char *format, ...) G_GNUC_PRINTF (8, 9);
+ClipLinear *clip_load_conv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, ClipConvKind kind,
+    guint out, guint in, guint typical_rows, GError **error, const char *format, ...) G_GNUC_PRINTF (9, 10);
 
 G_END_DECLS

@@ -23,8 +23,8 @@ clip_load_vector (
 }
 
 ClipLinear *
-clip_load_linear (ClipQueue *queue, ClipWeights *weights, guint n, guint k, gboolean has_bias,
-    guint typical_rows, GError **error, const char *format, ...)
+clip_load_linear (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, guint n, guint k,
+    gboolean has_bias, guint typical_rows, GError **error, const char *format, ...)
 {
   va_list args;
   va_start (args, format);
@@ -37,7 +37,7 @@ clip_load_linear (ClipQueue *queue, ClipWeights *weights, guint n, guint k, gboo
   if (!clip_weights_read (weights, weight_name, weight, (gsize) n * k, error)
       || (has_bias && !clip_weights_read (weights, bias_name, bias, n, error)))
     return NULL;
-  return clip_linear_new (queue, weight, has_bias ? bias : NULL, n, k, typical_rows, error);
+  return clip_linear_new (queue, precision, weight, has_bias ? bias : NULL, n, k, typical_rows, error);
 }
 
 gboolean

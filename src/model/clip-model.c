@@ -14,6 +14,7 @@ struct _ClipModel {
   ClipQueue *queue;
   ClipWeights *weights; /* keeps the configuration */
   const ClipModelConfig *config;
+  ClipPrecision precision;
   ClipVision *vision;
   ClipText *text;
   ClipScratch scratch;
@@ -23,18 +24,21 @@ struct _ClipModel {
 };
 
 ClipModel *
-clip_model_load (ClipQueue *queue, const char *path, GError **error)
+clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GError **error)
 {
   g_autoptr (ClipModel) model = g_new0 (ClipModel, 1);
   model->queue = clip_queue_ref (queue);
+  if (!clip_precision_resolve (&precision, queue, error))
+    return NULL;
+  model->precision = precision;
   model->weights = clip_weights_open (path, error);
   if (!model->weights)
     return NULL;
   model->config = clip_weights_get_config (model->weights);
-  model->vision = clip_vision_load (queue, model->weights, error);
+  model->vision = clip_vision_load (queue, model->weights, precision, error);
   if (!model->vision)
     return NULL;
-  model->text = clip_text_load (queue, model->weights, error);
+  model->text = clip_text_load (queue, model->weights, precision, error);
   return model->text ? g_steal_pointer (&model) : NULL;
 }
 
@@ -55,6 +59,12 @@ const ClipModelConfig *
 clip_model_get_config (ClipModel *model)
 {
   return model->config;
+}
+
+ClipPrecision
+clip_model_get_precision (ClipModel *model)
+{
+  return model->precision;
 }
 
 const char *

@@ -2,6 +2,7 @@
 /* The two towers on a device. For the thread of its queue. */
 #pragma once
 
+#include "gemm/clip-precision.h"
 #include "image/clip-image.h"
 #include "text/clip-tokenizer.h"
 #include "weights/clip-weights.h"
@@ -18,10 +19,15 @@ typedef struct _ClipModel ClipModel;
 typedef void (*ClipTraceFunc) (const char *name, const float *values, guint rows, guint width,
     gpointer user_data);
 
-/** clip_model_load: reads a checkpoint (see clip_weights_open()) onto @queue's device */
-ClipModel *clip_model_load (ClipQueue *queue, const char *path, GError **error);
+/**
+ * clip_model_load: reads a checkpoint (see clip_weights_open()) onto @queue's device
+ * @precision: of the towers' products; the last one, onto the embeddings, is fp32 always
+ */
+ClipModel *clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GError **error);
 void clip_model_free (ClipModel *model);
 const ClipModelConfig *clip_model_get_config (ClipModel *model);
+/** clip_model_get_precision: as resolved: never AUTO */
+ClipPrecision clip_model_get_precision (ClipModel *model);
 /** clip_model_get_gemm_backend: of the image encoder's matrices, e.g. "panel" */
 const char *clip_model_get_gemm_backend (ClipModel *model);
 /** clip_model_set_trace: calls @func after each step, for tests; slow. NULL switches it off */

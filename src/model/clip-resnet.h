@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 typedef struct _ClipResnet ClipResnet;
 
-ClipResnet *clip_resnet_load (ClipQueue *queue, ClipWeights *weights, GError **error);
+ClipResnet *clip_resnet_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error);
 void clip_resnet_free (ClipResnet *resnet);
 const char *clip_resnet_get_gemm_backend (ClipResnet *resnet);
 

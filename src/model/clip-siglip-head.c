@@ -49,7 +49,7 @@ load_query (ClipQueue *queue, ClipWeights *weights, guint width, GError **error)
 
 /* keys and values in one product */
 static ClipLinear *
-load_kv (ClipQueue *queue, ClipWeights *weights, guint width, guint rows, GError **error)
+load_kv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, guint width, guint rows, GError **error)
 {
   gsize square = (gsize) width * width;
   g_autofree float *weight = g_new (float, 2 * square);
@@ -59,25 +59,25 @@ load_kv (ClipQueue *queue, ClipWeights *weights, guint width, guint rows, GError
       || !clip_weights_read (weights, "vision.pool.attn.k.bias", bias, width, error)
       || !clip_weights_read (weights, "vision.pool.attn.v.bias", bias + width, width, error))
     return NULL;
-  return clip_linear_new (queue, weight, bias, 2 * width, width, rows, error);
+  return clip_linear_new (queue, precision, weight, bias, 2 * width, width, rows, error);
 }
 
 ClipSiglipHead *
-clip_siglip_head_load (ClipQueue *queue, ClipWeights *weights, const ClipTransformerConfig *config,
-    guint typical_rows, GError **error)
+clip_siglip_head_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
+    const ClipTransformerConfig *config, guint typical_rows, GError **error)
 {
   guint w = config->width, m = config->mlp_width;
   g_autoptr (ClipSiglipHead) h = g_new0 (ClipSiglipHead, 1);
   h->config = *config;
   if (!(h->query = load_query (queue, weights, w, error))
-      || !(h->kv = load_kv (queue, weights, w, typical_rows, error))
+      || !(h->kv = load_kv (queue, weights, precision, w, typical_rows, error))
       || !(h->out = clip_load_linear (
-               queue, weights, w, w, TRUE, POOLED_ROWS, error, "vision.pool.attn.out"))
+               queue, weights, precision, w, w, TRUE, POOLED_ROWS, error, "vision.pool.attn.out"))
       || !clip_load_norm (queue, weights, w, &h->ln, error, "vision.pool.ln")
       || !(h->fc1 = clip_load_linear (
-               queue, weights, m, w, TRUE, POOLED_ROWS, error, "vision.pool.mlp.fc1"))
+               queue, weights, precision, m, w, TRUE, POOLED_ROWS, error, "vision.pool.mlp.fc1"))
       || !(h->fc2 = clip_load_linear (
-               queue, weights, w, m, TRUE, POOLED_ROWS, error, "vision.pool.mlp.fc2")))
+               queue, weights, precision, w, m, TRUE, POOLED_ROWS, error, "vision.pool.mlp.fc2")))
     return NULL;
   return g_steal_pointer (&h);
 }

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 typedef struct _ClipSiglipHead ClipSiglipHead;
 
 /** clip_siglip_head_load: @typical_rows: tokens of a picture, for the choice of the GEMM backend */
-ClipSiglipHead *clip_siglip_head_load (ClipQueue *queue, ClipWeights *weights,
+ClipSiglipHead *clip_siglip_head_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
     const ClipTransformerConfig *config, guint typical_rows, GError **error);
 void clip_siglip_head_free (ClipSiglipHead *head);
 

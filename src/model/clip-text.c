@@ -21,7 +21,8 @@ struct _ClipText {
 };
 
 static gboolean
-load_tensors (ClipText *t, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
+load_tensors (ClipText *t, ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
+    const ClipModelConfig *config, GError **error)
 {
   guint w = t->width;
   t->table = clip_load_vector (
@@ -32,14 +33,14 @@ load_tensors (ClipText *t, ClipQueue *queue, ClipWeights *weights, const ClipMod
       = clip_load_vector (queue, weights, (gsize) config->context_length * w, error, "text.positions");
   return t->positions && clip_load_norm (queue, weights, w, &t->ln_final, error, "text.ln_final")
          && (t->projection = clip_load_linear (
-                 queue, weights, t->embed_dim, w, config->family == CLIP_FAMILY_SIGLIP, 8, error,
+                 queue, weights, CLIP_PRECISION_FP32, t->embed_dim, w, config->family == CLIP_FAMILY_SIGLIP, 8, error,
                  "text.projection"))
          && (t->transformer
-             = clip_transformer_load (queue, weights, "text", &config->text, TYPICAL_ROWS, error));
+             = clip_transformer_load (queue, weights, precision, "text", &config->text, TYPICAL_ROWS, error));
 }
 
 ClipText *
-clip_text_load (ClipQueue *queue, ClipWeights *weights, GError **error)
+clip_text_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error)
 {
   const ClipModelConfig *config = clip_weights_get_config (weights);
   g_autoptr (ClipText) t = g_new0 (ClipText, 1);
@@ -48,7 +49,7 @@ clip_text_load (ClipQueue *queue, ClipWeights *weights, GError **error)
   t->width = config->text.width;
   t->mlp_width = config->text.mlp_width;
   t->eps = config->text.layernorm_eps;
-  return load_tensors (t, queue, weights, config, error) ? g_steal_pointer (&t) : NULL;
+  return load_tensors (t, queue, weights, precision, config, error) ? g_steal_pointer (&t) : NULL;
 }
 
 void

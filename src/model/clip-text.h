@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 typedef struct _ClipText ClipText;
 
-ClipText *clip_text_load (ClipQueue *queue, ClipWeights *weights, GError **error);
+ClipText *clip_text_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error);
 void clip_text_free (ClipText *text);
 
 /**

@@ -72,7 +72,8 @@ clip_trace (const ClipTrace *trace, ClipQueue *queue, ClipBuffer *buffer, guint 
 static const char *const qkv_names[] = { "q", "k", "v" };
 
 static ClipLinear *
-load_qkv (ClipQueue *queue, ClipWeights *weights, const char *prefix, guint width, guint rows, GError **error)
+load_qkv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const char *prefix, guint width, guint rows,
+    GError **error)
 {
   gsize square = (gsize) width * width;
   g_autofree float *weight = g_new (float, 3 * square);
@@ -84,25 +85,26 @@ load_qkv (ClipQueue *queue, ClipWeights *weights, const char *prefix, guint widt
         || !clip_weights_read (weights, b, bias + (gsize) i * width, width, error))
       return NULL;
   }
-  return clip_linear_new (queue, weight, bias, 3 * width, width, rows, error);
+  return clip_linear_new (queue, precision, weight, bias, 3 * width, width, rows, error);
 }
 
 static gboolean
-load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weights, guint rows, GError **error)
+load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weights, ClipPrecision p, guint rows,
+    GError **error)
 {
   Block *b = &t->blocks[index];
   guint w = t->config.width, m = t->config.mlp_width;
   g_autofree char *prefix = g_strdup_printf ("%s.blocks.%u", t->tower, index);
   return clip_load_norm (queue, weights, w, &b->ln_1, error, "%s.ln_1", prefix)
-         && (b->qkv = load_qkv (queue, weights, prefix, w, rows, error))
-         && (b->out = clip_load_linear (queue, weights, w, w, TRUE, rows, error, "%s.attn.out", prefix))
+         && (b->qkv = load_qkv (queue, weights, p, prefix, w, rows, error))
+         && (b->out = clip_load_linear (queue, weights, p, w, w, TRUE, rows, error, "%s.attn.out", prefix))
          && clip_load_norm (queue, weights, w, &b->ln_2, error, "%s.ln_2", prefix)
-         && (b->fc1 = clip_load_linear (queue, weights, m, w, TRUE, rows, error, "%s.mlp.fc1", prefix))
-         && (b->fc2 = clip_load_linear (queue, weights, w, m, TRUE, rows, error, "%s.mlp.fc2", prefix));
+         && (b->fc1 = clip_load_linear (queue, weights, p, m, w, TRUE, rows, error, "%s.mlp.fc1", prefix))
+         && (b->fc2 = clip_load_linear (queue, weights, p, w, m, TRUE, rows, error, "%s.mlp.fc2", prefix));
 }
 
 ClipTransformer *
-clip_transformer_load (ClipQueue *queue, ClipWeights *weights, const char *tower,
+clip_transformer_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const char *tower,
     const ClipTransformerConfig *config, guint typical_rows, GError **error)
 {
   g_autoptr (ClipTransformer) t = g_new0 (ClipTransformer, 1);
@@ -110,7 +112,7 @@ clip_transformer_load (ClipQueue *queue, ClipWeights *weights, const char *tower
   t->config = *config;
   t->blocks = g_new0 (Block, config->layers);
   for (guint i = 0; i < config->layers; i++) {
-    if (!load_block (t, i, queue, weights, typical_rows, error))
+    if (!load_block (t, i, queue, weights, precision, typical_rows, error))
       return NULL;
   }
   return g_steal_pointer (&t);
@@ -143,6 +145,22 @@ clip_transformer_get_gemm_backend (ClipTransformer *t)
   return t->config.layers > 0 ? clip_linear_get_backend (t->blocks[0].fc1) : "none";
 }
 
+/* linear (norm (x)) -> to: in one when the product can and nobody wants to see what is between */
+static gboolean
+run_normalised (const ClipTransformer *t, guint i, const char *step, const ClipNorm *norm, ClipLinear *linear,
+    ClipQueue *q, ClipScratch *s, guint rows, ClipActivation activation, ClipBuffer *to, guint n, gboolean pack,
+    const ClipTrace *trace, GError **error)
+{
+  guint w = t->config.width;
+  float eps = t->config.layernorm_eps;
+  if (!trace->func && clip_linear_can_normalise (linear))
+    return clip_linear_run_normalised (
+        linear, q, rows, s->x, norm->gamma, norm->beta, eps, activation, to, pack, error);
+  return clip_op_layernorm (q, s->x, 0, w, norm->gamma, norm->beta, eps, rows, w, s->norm, error)
+         && clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.%s", t->tower, i, step)
+         && clip_linear_run (linear, q, rows, s->norm, 0, w, activation, NULL, to, 0, n, error);
+}
+
 /* x += out (attention (qkv (ln_1 (x)))). When traced, the sum is split so that its term can be read. */
 static gboolean
 run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint batch, guint length,
@@ -151,10 +169,8 @@ run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, 
   const Block *b = &t->blocks[i];
   guint w = t->config.width, rows = batch * length;
   ClipBuffer *heads = s->norm; /* the norm's value is spent once qkv is computed */
-  if (!clip_op_layernorm (q, s->x, 0, w, b->ln_1.gamma, b->ln_1.beta, t->config.layernorm_eps, rows, w,
-          s->norm, error)
-      || !clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.ln_1", t->tower, i)
-      || !clip_linear_run (b->qkv, q, rows, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0, 3 * w, error)
+  if (!run_normalised (t, i, "ln_1", &b->ln_1, b->qkv, q, s, rows, CLIP_ACTIVATION_NONE, s->qkv, 3 * w, FALSE, trace,
+          error)
       || !clip_op_attention (q, s->qkv, NULL, batch, length, w, t->config.heads, causal, heads, error))
     return FALSE;
   if (trace->func
@@ -171,15 +187,15 @@ run_mlp (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint 
 {
   const Block *b = &t->blocks[i];
   guint w = t->config.width, m = t->config.mlp_width;
-  if (!clip_op_layernorm (q, s->x, 0, w, b->ln_2.gamma, b->ln_2.beta, t->config.layernorm_eps, rows, w,
-          s->norm, error)
-      || !clip_trace (trace, q, s->norm, rows, w, error, "%s.block.%u.ln_2", t->tower, i)
-      || !clip_linear_run (b->fc1, q, rows, s->norm, 0, w, t->config.activation, NULL, s->hidden, 0, m, error))
+  gboolean pack = !trace->func && clip_linear_can_pack (b->fc1, b->fc2);
+  if (!run_normalised (t, i, "ln_2", &b->ln_2, b->fc1, q, s, rows, t->config.activation, s->hidden, m, pack, trace, error))
     return FALSE;
   if (trace->func
       && (!clip_linear_run (b->fc2, q, rows, s->hidden, 0, m, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0, w, error)
           || !clip_trace (trace, q, s->qkv, rows, w, error, "%s.block.%u.mlp", t->tower, i)))
     return FALSE;
+  if (pack)
+    return clip_linear_run_packed (b->fc2, q, rows, s->hidden, s->x, s->x, error);
   return clip_linear_run (b->fc2, q, rows, s->hidden, 0, m, CLIP_ACTIVATION_NONE, s->x, s->x, 0, w, error);
 }
 

@@ -37,8 +37,8 @@ typedef struct _ClipTransformer ClipTransformer;
  * @tower: "vision" or "text": prefix of the canonical tensor names
  * @typical_rows: rows of a usual call, for the choice of the GEMM backend
  */
-ClipTransformer *clip_transformer_load (ClipQueue *queue, ClipWeights *weights, const char *tower,
-    const ClipTransformerConfig *config, guint typical_rows, GError **error);
+ClipTransformer *clip_transformer_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
+    const char *tower, const ClipTransformerConfig *config, guint typical_rows, GError **error);
 void clip_transformer_free (ClipTransformer *transformer);
 const char *clip_transformer_get_gemm_backend (ClipTransformer *transformer);
 
@@ -54,9 +54,9 @@ gboolean clip_transformer_run (ClipTransformer *transformer, ClipQueue *queue, C
 ClipBuffer *clip_load_vector (ClipQueue *queue, ClipWeights *weights, gsize count, GError **error,
     const char *format, ...) G_GNUC_PRINTF (5, 6);
 /** clip_load_linear: TENSOR.weight [n,k], and TENSOR.bias [n] when @has_bias */
-ClipLinear *clip_load_linear (ClipQueue *queue, ClipWeights *weights, guint n, guint k,
+ClipLinear *clip_load_linear (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, guint n, guint k,
     gboolean has_bias, guint typical_rows, GError **error, const char *format, ...)
-    G_GNUC_PRINTF (8, 9);
+    G_GNUC_PRINTF (9, 10);
 
 /** ClipNorm: a layer norm's parameters */
 typedef struct {

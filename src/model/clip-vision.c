@@ -26,42 +26,44 @@ patch_inputs (const ClipVision *v)
 
 /* what the class token needs, or what takes its place */
 static gboolean
-load_pooling (ClipVision *v, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
+load_pooling (ClipVision *v, ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
+    const ClipModelConfig *config, GError **error)
 {
   guint w = v->width;
   if (config->family == CLIP_FAMILY_SIGLIP) {
-    v->head = clip_siglip_head_load (queue, weights, &config->vision, v->tokens, error);
+    v->head = clip_siglip_head_load (queue, weights, precision, &config->vision, v->tokens, error);
     return v->head != NULL;
   }
   v->class_embedding = clip_load_vector (queue, weights, w, error, "vision.class_embedding");
   return v->class_embedding && clip_load_norm (queue, weights, w, &v->ln_pre, error, "vision.ln_pre")
          && (v->projection = clip_load_linear (
-                 queue, weights, v->embed_dim, w, FALSE, 1, error, "vision.projection"));
+                 queue, weights, CLIP_PRECISION_FP32, v->embed_dim, w, FALSE, 1, error, "vision.projection"));
 }
 
 static gboolean
-load_tensors (ClipVision *v, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
+load_tensors (ClipVision *v, ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
+    const ClipModelConfig *config, GError **error)
 {
   guint w = v->width;
   v->patch_embed = clip_load_linear (
-      queue, weights, w, patch_inputs (v), config->family == CLIP_FAMILY_SIGLIP, v->patches, error,
+      queue, weights, precision, w, patch_inputs (v), config->family == CLIP_FAMILY_SIGLIP, v->patches, error,
       "vision.patch_embed");
   if (!v->patch_embed)
     return FALSE;
   v->positions = clip_load_vector (queue, weights, (gsize) v->tokens * w, error, "vision.positions");
   return v->positions && clip_load_norm (queue, weights, w, &v->ln_post, error, "vision.ln_post")
-         && load_pooling (v, queue, weights, config, error)
+         && load_pooling (v, queue, weights, precision, config, error)
          && (v->transformer
-             = clip_transformer_load (queue, weights, "vision", &config->vision, v->tokens, error));
+             = clip_transformer_load (queue, weights, precision, "vision", &config->vision, v->tokens, error));
 }
 
 ClipVision *
-clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error)
+clip_vision_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error)
 {
   const ClipModelConfig *config = clip_weights_get_config (weights);
   g_autoptr (ClipVision) v = g_new0 (ClipVision, 1);
   if (config->vision_kind == CLIP_VISION_RESNET) {
-    v->resnet = clip_resnet_load (queue, weights, error);
+    v->resnet = clip_resnet_load (queue, weights, precision, error);
     return v->resnet ? g_steal_pointer (&v) : NULL;
   }
   guint side = config->image_size / config->patch_size;
@@ -73,7 +75,7 @@ clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error)
   v->width = config->vision.width;
   v->mlp_width = config->vision.mlp_width;
   v->eps = config->vision.layernorm_eps;
-  return load_tensors (v, queue, weights, config, error) ? g_steal_pointer (&v) : NULL;
+  return load_tensors (v, queue, weights, precision, config, error) ? g_steal_pointer (&v) : NULL;
 }
 
 void

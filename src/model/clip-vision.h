@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 typedef struct _ClipVision ClipVision;
 
-ClipVision *clip_vision_load (ClipQueue *queue, ClipWeights *weights, GError **error);
+ClipVision *clip_vision_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error);
 void clip_vision_free (ClipVision *vision);
 const char *clip_vision_get_gemm_backend (ClipVision *vision);
 

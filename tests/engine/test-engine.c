@@ -240,7 +240,7 @@ test_never_submitted (void)
 static gpointer
 open_same (gpointer path)
 {
-  return clip_engine_open_shared ("same", path, NULL, NULL);
+  return clip_engine_open_shared ("same", path, NULL, CLIP_PRECISION_FP32, NULL);
 }
 
 static void
@@ -256,16 +256,21 @@ test_share (void)
     engines[i] = g_thread_join (threads[i]);
   for (guint i = 0; i < 4; i++)
     g_assert_true (engines[i] && engines[i] == engines[0]);
-  g_assert_null (clip_engine_open_shared ("same", "/nonexistent", NULL, &error));
+  g_assert_null (clip_engine_open_shared ("same", "/nonexistent", NULL, CLIP_PRECISION_FP32, &error));
   g_assert_error (error, CLIP_ERROR, CLIP_ERROR_MODEL);
   g_assert_nonnull (strstr (error->message, "\"same\""));
+  g_clear_error (&error);
+  g_assert_null (clip_engine_open_shared ("same", path, NULL, CLIP_PRECISION_INT8, &error));
+  g_assert_error (error, CLIP_ERROR, CLIP_ERROR_MODEL);
+  g_assert_nonnull (strstr (error->message, "fp32"));
+  g_assert_nonnull (strstr (error->message, "int8"));
   g_clear_error (&error);
   for (guint i = 0; i < 4; i++)
     clip_engine_unref (engines[i]);
   /* released with its last holder: the name is free for another model, which is not there */
-  g_assert_null (clip_engine_open_shared ("same", "/nonexistent", NULL, &error));
+  g_assert_null (clip_engine_open_shared ("same", "/nonexistent", NULL, CLIP_PRECISION_FP32, &error));
   g_assert_nonnull (strstr (error->message, "/nonexistent"));
-  g_autoptr (ClipEngine) again = clip_engine_open_shared ("same", path, NULL, NULL);
+  g_autoptr (ClipEngine) again = clip_engine_open_shared ("same", path, NULL, CLIP_PRECISION_FP32, NULL);
   g_assert_nonnull (again);
 }
 
@@ -274,7 +279,7 @@ main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_test_init (&argc, &argv, NULL);
-  engine = clip_engine_new ("demo", NULL, &error);
+  engine = clip_engine_new ("demo", NULL, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   g_test_add_func ("/engine/batch", test_batch);
   g_test_add_func ("/engine/regions", test_regions);

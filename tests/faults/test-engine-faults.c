@@ -89,7 +89,7 @@ run (Outcome *o)
 {
   g_autoptr (GError) error = NULL;
   *o = (Outcome){ 0 };
-  g_autoptr (ClipEngine) engine = clip_engine_new ("demo", NULL, &error);
+  g_autoptr (ClipEngine) engine = clip_engine_new ("demo", NULL, CLIP_PRECISION_FP32, &error);
   o->loaded = engine != NULL;
   if (!engine) {
     note (o, error);
@@ -186,7 +186,7 @@ test_goes_on (void)
   gsize before = clip_device_get_allocated (device);
   g_autofree Outcome *o = g_new0 (Outcome, 1);
   {
-    g_autoptr (ClipEngine) engine = clip_engine_new ("demo", NULL, NULL);
+    g_autoptr (ClipEngine) engine = clip_engine_new ("demo", NULL, CLIP_PRECISION_FP32, NULL);
     o->dim = clip_engine_get_config (engine)->embed_dim;
     ClipFrame frame = frame_of (1);
     for (guint nth = 1; nth < 30; nth++) {

@@ -69,7 +69,7 @@ time_shape (ClipQueue *queue, const Shape *s, const char *backend, double second
   ClipLinear *linears[MAX_LINEARS];
   g_setenv ("GST_CLIP_GEMM", backend, TRUE);
   for (guint i = 0; i < count; i++) {
-    if (!(linears[i] = clip_linear_new (queue, weight, bias, s->n, s->k, s->m, &error)))
+    if (!(linears[i] = clip_linear_new (queue, CLIP_PRECISION_FP32, weight, bias, s->n, s->k, s->m, &error)))
       die (backend, error);
   }
   double total = 0;

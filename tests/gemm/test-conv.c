@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* 3x3 convolutions of both backends of ClipLinear against the definition, summed in double. */
-#include "gemm/clip-gemm-private.h"
+/* 3x3 convolutions of all backends of ClipLinear against the definition, summed in double. */
+#include "reduced.h"
 
 #include <math.h>
 
@@ -36,40 +36,43 @@ upload (const float *values, gsize count)
   return buffer;
 }
 
-/* a [batch,height,width,channels], w [n][dy][dx][channels] */
-static double
-naive (const Case *t, const float *a, const float *w, guint b, guint y, guint x, guint n)
+/* a [batch,height,width,channels]: row [dy][dx][channels] of a pixel's surroundings */
+static void
+gather (const Case *t, const float *a, guint b, guint y, guint x, float *row)
 {
-  double sum = 0;
-  for (guint dy = 0; dy < 3; dy++) {
-    for (guint dx = 0; dx < 3; dx++) {
-      if (y + dy < 1 || y + dy > t->height || x + dx < 1 || x + dx > t->width)
-        continue;
-      const float *pixel = a + (((gsize) b * t->height + y + dy - 1) * t->width + x + dx - 1) * t->channels;
-      const float *weight = w + (((gsize) n * 3 + dy) * 3 + dx) * t->channels;
-      for (guint c = 0; c < t->channels; c++)
-        sum += (double) pixel[c] * weight[c];
-    }
+  for (guint tap = 0; tap < 9; tap++, row += t->channels) {
+    guint dy = tap / 3, dx = tap % 3;
+    gboolean outside = y + dy < 1 || y + dy > t->height || x + dx < 1 || x + dx > t->width;
+    const float *pixel = a + (((gsize) b * t->height + y + dy - 1) * t->width + x + dx - 1) * t->channels;
+    for (guint c = 0; c < t->channels; c++)
+      row[c] = outside ? 0 : pixel[c];
   }
-  return sum;
 }
 
+/* w [n][dy][dx][channels], as the backend's arithmetic sees it */
 static void
-compare (const Case *t, const float *a, const float *w, const float *bias, const float *got)
+compare (const ClipLinearBackend *backend, const Case *t, const float *a, const float *w, const float *bias,
+    const float *got)
 {
-  double bound = 3e-7 * (4 + sqrt (9.0 * t->channels)) * sqrt (t->channels + 1.0);
-  gsize i = 0;
-  for (guint b = 0; b < t->batch; b++)
-    for (guint y = 0; y < t->height; y++)
-      for (guint x = 0; x < t->width; x++)
-        for (guint n = 0; n < t->n; n++, i++) {
-          double want = naive (t, a, w, b, y, x, n) + bias[n];
-          if (t->activation == CLIP_ACTIVATION_RELU)
-            want = MAX (want, 0);
-          if (!(fabs (got[i] - want) <= bound))
-            g_error ("[%u,%u,%u,%u] n %u: item %u, pixel %u,%u, channel %u is %.9g, expected %.9g", t->batch,
-                t->height, t->width, t->channels, t->n, b, y, x, n, got[i], want);
-        }
+  guint k = 9 * t->channels;
+  double bound = 3e-7 * (4 + sqrt (k)) * sqrt (t->channels + 1.0);
+  g_autofree float *row = g_new (float, k);
+  for (guint i = 0; i < t->batch * t->height * t->width; i++) {
+    guint b = i / (t->height * t->width), y = i / t->width % t->height, x = i % t->width;
+    gather (t, a, b, y, x, row);
+    reduced_row (backend, row, k);
+    for (guint n = 0; n < t->n; n++) {
+      double want = bias[n];
+      for (guint j = 0; j < k; j++)
+        want += (double) row[j] * w[(gsize) n * k + j];
+      if (t->activation == CLIP_ACTIVATION_RELU)
+        want = MAX (want, 0);
+      double slack = reduced_slack (backend, row, w + (gsize) n * k, k);
+      if (!(fabs (got[(gsize) i * t->n + n] - want) <= bound + slack))
+        g_error ("[%u,%u,%u,%u] n %u: item %u, pixel %u,%u, channel %u is %.9g, expected %.9g", t->batch, t->height,
+            t->width, t->channels, t->n, b, y, x, n, got[(gsize) i * t->n + n], want);
+    }
+  }
 }
 
 static void
@@ -89,7 +92,8 @@ run_case (const ClipLinearBackend *backend, const Case *t)
   g_assert_no_error (error);
   clip_buffer_read (c, queue, 0, result, (count + GUARD) * sizeof (float), &error);
   g_assert_no_error (error);
-  compare (t, a, w, bias, result);
+  reduced_weights (backend, w, t->n, 9 * t->channels);
+  compare (backend, t, a, w, bias, result);
   for (gsize i = count; i < count + GUARD; i++)
     g_assert_cmpfloat (result[i], ==, GUARD_VALUE);
 }
@@ -119,11 +123,7 @@ test_model_shapes (gconstpointer backend)
 static void
 add (const char *name, GTestDataFunc test)
 {
-  const ClipLinearBackend *backends[] = { &clip_linear_panel, &clip_linear_clblast };
-  for (guint i = 0; i < G_N_ELEMENTS (backends); i++) {
-    g_autofree char *path = g_strdup_printf ("/conv/%s/%s", backends[i]->name, name);
-    g_test_add_data_func (path, backends[i], test);
-  }
+  reduced_add_tests (device, "conv", name, test);
 }
 
 int

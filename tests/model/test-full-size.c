@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test-full-size MODEL_DIR GOLDEN: a full-size model with known pseudo-random weights. The pictures are the
+/* test-full-size MODEL_DIR GOLDEN [reduced]: a full-size model with known pseudo-random weights, in fp32, or in bf16 and
+ * int8 with every kind of instructions that the processor has. The pictures are the
  * reference's resized pixels, so that only normalisation and the towers are under test. */
 #include "parity.h"
 
 #include <string.h>
 
 static const char *model_path, *golden_path;
+
+/* The least cosine with the golden's fp32 embeddings, by ClipPrecision */
+static const double reduced_bars[] = { 1.0, 0.9995, 0.995 };
 
 /* FALSE when the reference has no such picture of this size */
 static gboolean
@@ -66,7 +70,7 @@ test_full_size (void)
   g_assert_no_error (error);
   g_autoptr (ClipQueue) queue = clip_queue_new (device, &error);
   g_assert_no_error (error);
-  g_autoptr (ClipModel) model = clip_model_load (queue, model_path, &error);
+  g_autoptr (ClipModel) model = clip_model_load (queue, model_path, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   g_auto (GStrv) names = g_strsplit (ref_meta (golden, "images"), ",", -1);
   g_autofree float *images = encode_pictures (model, queue, golden, names, g_strv_length (names));
@@ -75,14 +79,66 @@ test_full_size (void)
   ref_close (golden);
 }
 
+static void
+check_reduced (const char *what, const float *got, RefFile *golden, const char *tensor, ClipPrecision precision)
+{
+  gsize n, d;
+  const float *want = ref_f32 (golden, tensor, &n, &d);
+  g_assert_nonnull (want);
+  ParityResult result = parity_compare (got, want, n, d);
+  g_test_message ("%s %s: smallest cosine %.6f, largest difference %.1e", clip_precision_get_name (precision), what,
+      result.cosine, result.embedding);
+  g_assert_cmpfloat (result.cosine, >=, reduced_bars[precision]);
+  g_assert_false (parity_holds (result)); /* it is reduced indeed */
+}
+
+static void
+test_reduced (gconstpointer data)
+{
+  ClipPrecision precision = GPOINTER_TO_UINT (data);
+  static const char *const levels[] = { "portable", "vector", "matrix" };
+  g_autoptr (GError) error = NULL;
+  RefFile *golden = ref_open (golden_path);
+  g_assert_nonnull (golden);
+  g_autoptr (ClipDevice) device = clip_device_open ("cpu", &error);
+  g_assert_no_error (error);
+  g_autoptr (ClipQueue) queue = clip_queue_new (device, &error);
+  g_assert_no_error (error);
+  g_auto (GStrv) names = g_strsplit (ref_meta (golden, "images"), ",", -1);
+  g_autofree char *before = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (levels); i++) {
+    g_setenv ("GST_CLIP_DOT", levels[i], TRUE);
+    g_autoptr (ClipModel) model = clip_model_load (queue, model_path, precision, &error);
+    g_assert_no_error (error);
+    g_assert_true (clip_model_get_precision (model) == precision);
+    if (g_strcmp0 (before, clip_model_get_gemm_backend (model)) == 0)
+      break; /* the processor has no more */
+    g_free (before);
+    before = g_strdup (clip_model_get_gemm_backend (model));
+    g_test_message ("matrix products by %s", before);
+    g_autofree float *images = encode_pictures (model, queue, golden, names, g_strv_length (names));
+    g_autofree float *texts = parity_encode_golden_texts (model, golden);
+    check_reduced ("images", images, golden, "image_embeds", precision);
+    check_reduced ("texts", texts, golden, "text_embeds", precision);
+  }
+  g_unsetenv ("GST_CLIP_DOT");
+  ref_close (golden);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_assert_cmpint (argc, ==, 3);
+  gboolean reduced = argc == 4 && g_str_equal (argv[3], "reduced");
+  g_assert_true (argc == 3 || reduced);
   model_path = argv[1];
   golden_path = argv[2];
   g_autofree char *name = g_strdup_printf ("/full-size/%s", golden_path);
-  g_test_add_func (name, test_full_size);
+  for (ClipPrecision p = CLIP_PRECISION_BF16; reduced && p <= CLIP_PRECISION_INT8; p++) {
+    g_autofree char *path = g_strdup_printf ("%s/%s", name, clip_precision_get_name (p));
+    g_test_add_data_func (path, GUINT_TO_POINTER (p), test_reduced);
+  }
+  if (!reduced)
+    g_test_add_func (name, test_full_size);
   return g_test_run ();
 }

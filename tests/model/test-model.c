@@ -33,7 +33,7 @@ load (const char *relative)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *path = ref_path (relative);
-  ClipModel *model = clip_model_load (queue, path, &error);
+  ClipModel *model = clip_model_load (queue, path, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   return model;
 }

@@ -33,7 +33,7 @@ load (const Case *c)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *path = ref_path (c->directory);
-  ClipModel *model = clip_model_load (queue, path, &error);
+  ClipModel *model = clip_model_load (queue, path, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   g_assert_cmpint (clip_model_get_config (model)->vision_kind, ==, CLIP_VISION_RESNET);
   return model;

@@ -26,7 +26,7 @@ load (void)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *path = ref_path (MODEL);
-  ClipModel *model = clip_model_load (queue, path, &error);
+  ClipModel *model = clip_model_load (queue, path, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   return model;
 }

@@ -287,6 +287,7 @@ class Resume(Folder):
         self.refuse(1, "class names", *common, "--resume", "--classes", names)
         self.refuse(1, "frames", *common, "--resume", "--frames", "all")
         self.refuse(1, "another model", *common, "--resume", "--model", "demo")
+        self.refuse(1, "another precision", *common, "--resume", "--precision", "bf16")
         self.assertEqual(self.results.read_bytes(), before)
 
     def test_not_results(self):

@@ -118,7 +118,62 @@ class Parity(unittest.TestCase):
                 self.assertAlmostEqual(a["confidence"], b["confidence"], delta=1e-6)
 
 
+class Precision(unittest.TestCase):
+    """the small model; the full-size ones are in tests/model"""
+
+    def rows(self, *precision):
+        inputs = [part for file in IMAGES for part in ("--image", file)] + ["--text", "a dog"]
+        return [item["embedding"] for item in tool_json("embed", "--json", "--model", MODEL, *inputs, *precision)["items"]]
+
+    def test_embed(self):
+        exact = self.rows("--precision", "fp32")
+        self.assertEqual(exact, self.rows())  # the default
+        for precision, bar in (("bf16", 0.9995), ("int8", 0.995)):
+            rows = self.rows("--precision", precision)
+            self.assertNotEqual(rows, exact)
+            for a, b in zip(exact, rows):
+                self.assertGreaterEqual(sum(x * y for x, y in zip(a, b)), bar, precision)
+
+    def test_info(self):
+        for precision in ("fp32", "bf16", "int8"):
+            info = tool_json("info", "--json", "--model", MODEL, "--precision", precision)
+            self.assertEqual(info["precision"], precision)
+        self.assertIn(tool_json("info", "--json", "--model", MODEL, "--precision", "auto")["precision"], ("fp32", "bf16"))
+
+    def test_element(self):
+        for precision in ("bf16", "int8"):
+            result = run("gst-launch-1.0", "-q", "filesrc", f"location={IMAGES[0]}", "!", "decodebin", "!", "clipclassify",
+                         f"model={MODEL}", "prompts=a dog;a cat", f"precision={precision}", "!", "clipjson", "!", "fdsink")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            seen = [label["cosine"] for label in json.loads(result.stdout)["objects"][0]["clip"]["labels"]]
+            for wanted, digits in ((precision, 6), ("fp32", 2)):
+                labels = tool_json("match", "--json", "--model", MODEL, IMAGES[0], "--precision", wanted, "--text",
+                                   "a dog", "a cat")["images"][0]["labels"]
+                distance = max(abs(cosine - label["cosine"]) for cosine, label in zip(seen, labels))
+                self.assertLess(distance, 10 ** -digits)
+                self.assertTrue(wanted == precision or distance > 1e-5, distance)
+
+    def test_shared(self):
+        for precisions, agree in ((("int8", "int8"), True), (("int8", "fp32"), False)):
+            branches = [part for precision in precisions for part in
+                        ("t.", "!", "queue", "!", "clipclassify", f"model={MODEL}", "prompts=a dog", "model-instance-id=one",
+                         f"precision={precision}", "!", "fakesink")]
+            result = run("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=2", "!", "tee", "name=t", *branches)
+            self.assertEqual(result.returncode == 0, agree, result.stderr)
+            if not agree:
+                self.assertIn(b"same model, device and precision", result.stderr)
+
+
 class Bench(unittest.TestCase):
+    def test_precisions(self):
+        answer = tool_json("bench", "--all-precisions", "--json", "--model", MODEL, "--seconds", "0.1")
+        self.assertEqual(list(answer["precisions"]), ["fp32", "bf16", "int8"])
+        self.assertEqual(answer["precisions"]["fp32"]["over_fp32"], 1)
+        for row in answer["precisions"].values():
+            self.assertGreater(row["encode_fps"], 0)
+        text = tool("bench", "--all-precisions", "--model", MODEL, "--seconds", "0.1").stdout.decode()
+        self.assertRegex(text, r"int8 +[0-9.]+ frames/s +[0-9.]+x of fp32")
+
     def test_load(self):
         load = tool_json("bench", "--load", "--json", "--model", MODEL)
         parameters = sum(math.prod(shape) for shape, _ in safetensors(MODEL / "model.safetensors")[0].values())
@@ -144,6 +199,9 @@ class Errors(unittest.TestCase):
         self.refuse(2, "no command", "guess")
         self.refuse(2, "--size", "preprocess", IMAGES[0], "-o", "x.png")
         self.refuse(2, "Unknown option", "embed", "--loud")
+        self.refuse(2, "not both", "bench", "--load", "--all-precisions")
+        self.refuse(2, "expected fp32, bf16, int8", "embed", "--precision", "int3", "--text", "a")
+        self.refuse(2, "Unknown option", "tokenize", "--precision", "bf16", "a")
 
     def test_help(self):
         for command in ("match", "embed", "tokenize", "preprocess", "info", "bench"):

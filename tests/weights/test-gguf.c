@@ -145,7 +145,7 @@ test_parity (gconstpointer data)
       g_test_skip ("reference absent");
     return;
   }
-  g_autoptr (ClipModel) model = clip_model_load (queue, path, &error);
+  g_autoptr (ClipModel) model = clip_model_load (queue, path, CLIP_PRECISION_FP32, &error);
   g_assert_no_error (error);
   const float *want_images = ref_f32 (golden, "image_embeds", &n, &d), *pixels = ref_f32 (golden, "pixel_values", &rows, &cols);
   const float *want_texts = ref_f32 (golden, "text_embeds", &p, NULL);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The arithmetic of matrix products. */
+#pragma once
+
+#include "device/clip-device.h"
+
+G_BEGIN_DECLS
+
+/**
+ * ClipPrecision:
+ * @CLIP_PRECISION_FP32: as the reference implementations compute
+ * @CLIP_PRECISION_BF16: factors rounded to bfloat16, sums in fp32
+ * @CLIP_PRECISION_INT8: factors rounded to 8 bits: weights with a scale for each output, activations with a scale and
+ *   an offset for each row, found anew for each product; sums in 32-bit integers
+ * @CLIP_PRECISION_AUTO: bf16 where it is faster, which is measured once per device, else fp32
+ *
+ * Only the products with weights are reduced: normalisations, softmax, attention and residuals stay fp32.
+ */
+typedef enum {
+  CLIP_PRECISION_FP32,
+  CLIP_PRECISION_BF16,
+  CLIP_PRECISION_INT8,
+  CLIP_PRECISION_AUTO,
+} ClipPrecision;
+
+/** clip_precision_get_name: "fp32", "bf16", "int8", "auto" */
+const char *clip_precision_get_name (ClipPrecision precision);
+gboolean clip_precision_from_name (const char *name, ClipPrecision *precision);
+
+/**
+ * clip_precision_resolve:
+ * @precision: (inout): AUTO becomes what it stands for on the queue's device
+ *
+ * Returns: FALSE with an error when the device cannot compute so: a reduced precision needs a CPU device
+ */
+gboolean clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **error);
+
+G_END_DECLS
