@@ -131,11 +131,8 @@ static GArray *
 collect_labels (const GstStructure *object)
 {
   GArray *collected = g_array_new (FALSE, FALSE, sizeof (ClipIndexLabel));
-  const GValue *top = gst_structure_get_value (object, "top");
-  const GValue *labels = gst_structure_get_value (object, "labels");
-  for (guint i = 0; top && labels && i < gst_value_array_get_size (top); i++) {
-    guint id = g_value_get_uint (gst_value_array_get_value (top, i));
-    const GstStructure *label = gst_value_get_structure (gst_value_array_get_value (labels, id));
+  const GstStructure *label;
+  for (guint i = 0; (label = gst_clip_meta_get_top (object, i)); i++) {
     ClipIndexLabel one = { gst_structure_get_string (label, "label") };
     gst_structure_get_double (label, "cosine", &one.cosine);
     gst_structure_get_double (label, "confidence", &one.confidence);
@@ -246,7 +243,7 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
   GstClipIndex *self = GST_CLIP_INDEX (base);
   const GstStructure *meta = gst_clip_meta_get (buffer);
-  const GValue *objects = meta ? gst_structure_get_value (meta, "objects") : NULL;
+  const GValue *objects = gst_clip_meta_get_objects (meta);
   if (!objects) {
     GST_ELEMENT_ERROR (
         self, STREAM, FAILED, ("The frames have no results; put clipclassify embedding-meta=true before."), (NULL));
@@ -254,8 +251,8 @@ transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   }
   learn_live (self);
   gst_clip_seen_begin_frame (self->seen);
-  for (guint i = 0; i < gst_value_array_get_size (objects); i++) {
-    const GstStructure *object = gst_value_get_structure (gst_value_array_get_value (objects, i));
+  const GstStructure *object;
+  for (guint i = 0; (object = gst_clip_meta_nth (objects, i)); i++) {
     if (gst_clip_seen_is_new (self->seen, GST_BUFFER_PTS (buffer), object) && !store (self, buffer, meta, object))
       return GST_FLOW_ERROR;
   }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipline.h"
 
+#include "gstclipmeta.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -122,36 +124,6 @@ get_boolean (const GstStructure *s, const char *name)
   return value;
 }
 
-static guint
-array_size (const GValue *array)
-{
-  return array && GST_VALUE_HOLDS_ARRAY (array) ? gst_value_array_get_size (array) : 0;
-}
-
-static const GstStructure *
-array_structure (const GValue *array, guint index)
-{
-  return gst_value_get_structure (gst_value_array_get_value (array, index));
-}
-
-/* The position of the best label among the labels; -1: none passed */
-static gint
-best_index (const GstStructure *object)
-{
-  const GValue *top = gst_structure_get_value (object, "top");
-  if (array_size (top) == 0)
-    return -1;
-  guint id = g_value_get_uint (gst_value_array_get_value (top, 0));
-  return id < array_size (gst_structure_get_value (object, "labels")) ? (gint) id : -1;
-}
-
-static const GstStructure *
-best_label (const GstStructure *object)
-{
-  gint id = best_index (object);
-  return id < 0 ? NULL : array_structure (gst_structure_get_value (object, "labels"), (guint) id);
-}
-
 static void
 add_label (GString *b, const GstStructure *label)
 {
@@ -173,14 +145,14 @@ add_label (GString *b, const GstStructure *label)
 static void
 add_classification (GString *b, const GstStructure *object, const char *model)
 {
-  const GstStructure *best = best_label (object);
+  const GstStructure *best = gst_clip_meta_get_top (object, 0);
   if (!best)
     return;
   g_autofree char *member = g_strconcat ("classification/", model ? model : "", NULL);
   add_name (b, member);
   begin (b, '{');
   add_string (b, "label", gst_structure_get_string (best, "label"));
-  add_int (b, "label_id", best_index (object));
+  add_int (b, "label_id", get_uint (best, "label-id"));
   add_double (b, "confidence", get_double (best, "confidence"));
   add_name (b, "model");
   begin (b, '{');
@@ -219,8 +191,8 @@ add_clip (GString *b, const GstStructure *meta, const GstStructure *object)
     add_window (b, gst_value_get_structure (window));
   add_name (b, "labels");
   begin (b, '[');
-  for (guint i = 0; i < array_size (labels); i++)
-    add_label (b, array_structure (labels, i));
+  for (guint i = 0; i < gst_clip_meta_count (labels); i++)
+    add_label (b, gst_clip_meta_nth (labels, i));
   end (b, ']');
   end (b, '}');
 }
@@ -244,12 +216,6 @@ add_object (GString *b, const GstStructure *meta, const GstStructure *object)
   end (b, '}');
 }
 
-static const GValue *
-objects_of (const GstStructure *meta)
-{
-  return meta ? gst_structure_get_value (meta, "objects") : NULL;
-}
-
 static void
 add_times (GString *b, const GstClipLineFrame *frame)
 {
@@ -269,7 +235,7 @@ add_times (GString *b, const GstClipLineFrame *frame)
 static void
 add_frame (GString *b, const GstStructure *meta, const GstClipLineFrame *frame)
 {
-  const GValue *objects = objects_of (meta);
+  const GValue *objects = gst_clip_meta_get_objects (meta);
   begin (b, '{');
   add_times (b, frame);
   if (frame->source)
@@ -281,8 +247,8 @@ add_frame (GString *b, const GstStructure *meta, const GstClipLineFrame *frame)
   end (b, '}');
   add_name (b, "objects");
   begin (b, '[');
-  for (guint i = 0; i < array_size (objects); i++)
-    add_object (b, meta, array_structure (objects, i));
+  for (guint i = 0; i < gst_clip_meta_count (objects); i++)
+    add_object (b, meta, gst_clip_meta_nth (objects, i));
   end (b, ']');
   end (b, '}');
 }
@@ -299,14 +265,14 @@ gst_clip_line_new (const GstStructure *meta, const GstClipLineFrame *frame)
 guint
 gst_clip_line_count_objects (const GstStructure *meta)
 {
-  return array_size (objects_of (meta));
+  return gst_clip_meta_count (gst_clip_meta_get_objects (meta));
 }
 
 const char *
 gst_clip_line_get_best (const GstStructure *meta, guint index, guint64 *tracking_id)
 {
-  const GstStructure *object = array_structure (objects_of (meta), index);
-  const GstStructure *best = best_label (object);
+  const GstStructure *object = gst_clip_meta_nth (gst_clip_meta_get_objects (meta), index);
+  const GstStructure *best = gst_clip_meta_get_top (object, 0);
   *tracking_id = 0;
   gst_structure_get_uint64 (object, "tracking-id", tracking_id);
   return best ? gst_structure_get_string (best, "label") : NULL;

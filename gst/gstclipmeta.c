@@ -105,3 +105,31 @@ gst_clip_meta_get (GstBuffer *buffer)
   GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, GST_CLIP_META_NAME);
   return meta ? gst_custom_meta_get_structure (meta) : NULL;
 }
+
+const GValue *
+gst_clip_meta_get_objects (const GstStructure *meta)
+{
+  return meta ? gst_structure_get_value (meta, "objects") : NULL;
+}
+
+guint
+gst_clip_meta_count (const GValue *array)
+{
+  return array && GST_VALUE_HOLDS_ARRAY (array) ? gst_value_array_get_size (array) : 0;
+}
+
+const GstStructure *
+gst_clip_meta_nth (const GValue *array, guint n)
+{
+  const GValue *value = n < gst_clip_meta_count (array) ? gst_value_array_get_value (array, n) : NULL;
+  return value && GST_VALUE_HOLDS_STRUCTURE (value) ? gst_value_get_structure (value) : NULL;
+}
+
+const GstStructure *
+gst_clip_meta_get_top (const GstStructure *object, guint n)
+{
+  const GValue *top = gst_structure_get_value (object, "top");
+  const GValue *id = n < gst_clip_meta_count (top) ? gst_value_array_get_value (top, n) : NULL;
+  return id && G_VALUE_HOLDS_UINT (id) ? gst_clip_meta_nth (gst_structure_get_value (object, "labels"), g_value_get_uint (id))
+                                       : NULL;
+}

@@ -45,4 +45,14 @@ void gst_clip_meta_set (GstBuffer *buffer, GstStructure *fields);
 /** gst_clip_meta_get: (transfer none) (nullable) */
 const GstStructure *gst_clip_meta_get (GstBuffer *buffer);
 
+/* Metadata may come from elsewhere: what is not as it should be counts as absent. */
+/** gst_clip_meta_get_objects: (nullable): @meta: (nullable) */
+const GValue *gst_clip_meta_get_objects (const GstStructure *meta);
+/** gst_clip_meta_count: how many structures are in @array: (nullable) */
+guint gst_clip_meta_count (const GValue *array);
+/** gst_clip_meta_nth: (nullable) */
+const GstStructure *gst_clip_meta_nth (const GValue *array, guint n);
+/** gst_clip_meta_get_top: (nullable): the @n-th best label of @object that passed, counted from 0 */
+const GstStructure *gst_clip_meta_get_top (const GstStructure *object, guint n);
+
 G_END_DECLS

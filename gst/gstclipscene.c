@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipscene.h"
 
+#include "gstclipmeta.h"
+
 #include <math.h>
 
 #define MAX_BARS 16
@@ -23,29 +25,11 @@ gst_clip_scene_clear (GstClipScene *scene)
   g_clear_pointer (&scene->bands, g_array_unref);
 }
 
-/* The metadata may come from elsewhere: what is not as it should be is left out. */
-static guint
-array_size (const GValue *array)
-{
-  return array && GST_VALUE_HOLDS_ARRAY (array) ? gst_value_array_get_size (array) : 0;
-}
-
-static const GstStructure *
-array_structure (const GValue *array, guint index)
-{
-  const GValue *value = index < array_size (array) ? gst_value_array_get_value (array, index) : NULL;
-  return value && GST_VALUE_HOLDS_STRUCTURE (value) ? gst_value_get_structure (value) : NULL;
-}
-
 /* The @n-th best label of @object. Returns: FALSE when fewer passed */
 static gboolean
 read_top (const GstStructure *object, guint n, GstClipBar *bar)
 {
-  const GValue *top = gst_structure_get_value (object, "top");
-  const GValue *id = n < array_size (top) ? gst_value_array_get_value (top, n) : NULL;
-  const GstStructure *label = id && G_VALUE_HOLDS_UINT (id)
-                                  ? array_structure (gst_structure_get_value (object, "labels"), g_value_get_uint (id))
-                                  : NULL;
+  const GstStructure *label = gst_clip_meta_get_top (object, n);
   gdouble confidence = 0.0;
   bar->label = label ? gst_structure_get_string (label, "label") : NULL;
   if (!bar->label || !gst_structure_get_double (label, "confidence", &confidence))
@@ -87,9 +71,9 @@ read_object (GstClipScene *scene, const GstStructure *object, guint width, guint
 void
 gst_clip_scene_read (GstClipScene *scene, const GstStructure *meta, guint width, guint height)
 {
-  const GValue *objects = meta ? gst_structure_get_value (meta, "objects") : NULL;
-  for (guint i = 0; i < array_size (objects); i++) {
-    const GstStructure *object = array_structure (objects, i);
+  const GValue *objects = gst_clip_meta_get_objects (meta);
+  for (guint i = 0; i < gst_clip_meta_count (objects); i++) {
+    const GstStructure *object = gst_clip_meta_nth (objects, i);
     if (object)
       read_object (scene, object, width, height);
   }
