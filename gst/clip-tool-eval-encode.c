@@ -195,6 +195,8 @@ eval_prompts (ClipModel *model, ClipPromptSet *set, char **templates, gboolean p
   EvalProgress shown;
   ClipPromptJob *job =
       clip_prompt_job_new (set, templates, config->embed_dim, FALSE, NULL, on_prompts, &result, NULL);
+  g_autoptr (ClipPromptCache) cache = clip_prompt_cache_new (model, tokenizer);
+  clip_prompt_job_set_cache (job, cache);
   eval_progress_start (&shown, progress, "classes", clip_prompt_set_get_size (set), 0);
   while (clip_prompt_job_step (job, model, tokenizer, TEXT_ROWS))
     eval_progress_step (&shown, clip_prompt_job_get_label (job));

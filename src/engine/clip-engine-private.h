@@ -50,6 +50,7 @@ struct _ClipEngine {
   ClipModel *model;
   ClipPreprocessor *preprocessor;
   ClipTokenizer *tokenizer;
+  ClipPromptCache *cache; /* (nullable) */
   guint text_rows; /* tokens whose encoding costs about as much as a frame's */
   GThread *worker;
 

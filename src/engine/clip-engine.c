@@ -23,6 +23,7 @@ engine_free (ClipEngine *engine)
 {
   g_clear_pointer (&engine->preprocessor, clip_preprocessor_free);
   g_clear_pointer (&engine->model, clip_model_free);
+  g_clear_pointer (&engine->cache, clip_prompt_cache_free);
   g_clear_pointer (&engine->tokenizer, clip_tokenizer_free);
   g_clear_pointer (&engine->pixels, clip_buffer_unref);
   g_clear_pointer (&engine->queue, clip_queue_unref);
@@ -116,6 +117,7 @@ open_model (ClipEngine *engine, const char *path, ClipPrecision precision, GErro
   engine->tokenizer = clip_model_open_tokenizer (config, error);
   if (!engine->tokenizer)
     return FALSE;
+  engine->cache = clip_prompt_cache_new (engine->model, engine->tokenizer);
   engine->text_rows = text_rows_per_frame (config);
   return TRUE;
 }
@@ -226,6 +228,7 @@ clip_engine_encode_prompts_async (ClipEngine *engine, ClipPromptSet *set, char *
 {
   ClipPromptJob *job = clip_prompt_job_new (set, templates, clip_engine_get_config (engine)->embed_dim,
       truncate, cancellable, func, user_data, destroy);
+  clip_prompt_job_set_cache (job, engine->cache);
   g_mutex_lock (&engine->lock);
   g_queue_push_tail (&engine->prompts, job);
   g_cond_signal (&engine->work);

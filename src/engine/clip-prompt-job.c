@@ -20,6 +20,9 @@ struct _ClipPromptJob {
   ClipPromptsFunc func;
   gpointer user_data;
   GDestroyNotify destroy;
+  ClipPromptCache *cache; /* (nullable): not owned */
+  ClipPromptRows rows;    /* of the result's matrix */
+  gboolean is_looked_up;
   /* the next text to tokenize */
   guint label, phrasing, template_;
   GArray *window; /* of Text, longest first; taken from the end */
@@ -42,6 +45,7 @@ clip_prompt_job_new (ClipPromptSet *set, char **templates, guint embed_dim, gboo
   job->result->embed_dim = embed_dim;
   job->result->matrix = g_new0 (float, (gsize) clip_prompt_set_get_size (set) * embed_dim);
   job->templates = g_strdupv (templates);
+  clip_prompt_rows_init (&job->rows, set, templates, job->result->matrix, embed_dim);
   job->truncate = truncate;
   job->cancellable = cancellable ? g_object_ref (cancellable) : NULL;
   job->func = func;
@@ -53,8 +57,15 @@ clip_prompt_job_new (ClipPromptSet *set, char **templates, guint embed_dim, gboo
 }
 
 void
+clip_prompt_job_set_cache (ClipPromptJob *job, ClipPromptCache *cache)
+{
+  job->cache = cache;
+}
+
+void
 clip_prompt_job_free (ClipPromptJob *job)
 {
+  clip_prompt_rows_clear (&job->rows);
   clip_encoded_prompts_unref (job->result);
   g_strfreev (job->templates);
   g_clear_object (&job->cancellable);
@@ -93,7 +104,7 @@ fit_context (ClipPromptJob *job, GArray *tokens, guint context, const char *text
   gint32 end = g_array_index (tokens, gint32, tokens->len - 1);
   g_array_set_size (tokens, context);
   g_array_index (tokens, gint32, context - 1) = end;
-  job->result->truncated++;
+  job->rows.truncated[job->label]++;
   return TRUE;
 }
 
@@ -107,10 +118,10 @@ tokenize_next (ClipPromptJob *job, ClipTokenizer *tokenizer, guint context, GErr
   if (!entry.tokens)
     return FALSE;
   g_array_append_val (job->window, entry);
-  advance (job, label);
   if (!fit_context (job, entry.tokens, context, text, error))
     return FALSE;
   clip_tokenizer_pad (tokenizer, entry.tokens, context);
+  advance (job, label);
   return TRUE;
 }
 
@@ -120,11 +131,19 @@ longest_first (gconstpointer a, gconstpointer b)
   return (int) ((const Text *) b)->tokens->len - (int) ((const Text *) a)->tokens->len;
 }
 
+/* Whether there are texts to tokenize: goes over labels that came from the cache. */
+static gboolean
+has_texts (ClipPromptJob *job)
+{
+  while (job->label < job->rows.n && job->rows.known[job->label])
+    job->label++;
+  return job->label < job->rows.n;
+}
+
 static gboolean
 fill_window (ClipPromptJob *job, ClipTokenizer *tokenizer, guint context, GError **error)
 {
-  guint labels = clip_prompt_set_get_size (job->result->set);
-  while (job->label < labels && job->window->len < WINDOW) {
+  while (has_texts (job) && job->window->len < WINDOW) {
     if (!tokenize_next (job, tokenizer, context, error))
       return FALSE;
   }
@@ -168,10 +187,13 @@ encode_piece (ClipPromptJob *job, ClipModel *model, guint rows, GError **error)
 
 /* The sum of unit embeddings points where their mean does: normalising it ends the ensemble. */
 static gboolean
-normalise (ClipEncodedPrompts *result, GError **error)
+normalise (ClipPromptJob *job, GError **error)
 {
+  const ClipEncodedPrompts *result = job->result;
   guint d = result->embed_dim;
-  for (guint p = 0; p < clip_prompt_set_get_size (result->set); p++) {
+  for (guint p = 0; p < job->rows.n; p++) {
+    if (job->rows.known[p])
+      continue;
     float *row = result->matrix + (gsize) p * d;
     double sum = 0.0;
     for (guint j = 0; j < d; j++)
@@ -190,6 +212,26 @@ normalise (ClipEncodedPrompts *result, GError **error)
 }
 
 static void
+look_up (ClipPromptJob *job)
+{
+  job->is_looked_up = TRUE;
+  if (job->cache)
+    clip_prompt_cache_load (job->cache, &job->rows, job->truncate);
+}
+
+static gboolean
+finish (ClipPromptJob *job, GError **error)
+{
+  if (!normalise (job, error))
+    return FALSE;
+  for (guint p = 0; p < job->rows.n; p++)
+    job->result->truncated += job->rows.truncated[p];
+  if (job->cache)
+    clip_prompt_cache_store (job->cache, &job->rows);
+  return TRUE;
+}
+
+static void
 report (ClipPromptJob *job, const GError *error)
 {
   job->func (error ? NULL : job->result, error, job->user_data);
@@ -201,16 +243,21 @@ clip_prompt_job_step (ClipPromptJob *job, ClipModel *model, ClipTokenizer *token
   g_autoptr (GError) error = NULL;
   guint context = clip_model_get_config (model)->context_length;
   gboolean ok = !g_cancellable_set_error_if_cancelled (job->cancellable, &error);
-  if (ok && job->window->len == 0 && job->label < clip_prompt_set_get_size (job->result->set)) {
+  if (ok && !job->is_looked_up) {
+    look_up (job);
+    if (has_texts (job))
+      return TRUE;
+  }
+  if (ok && job->window->len == 0 && has_texts (job)) {
     ok = fill_window (job, tokenizer, context, &error);
     if (ok)
       return TRUE;
   }
   ok = ok && (job->window->len == 0 || encode_piece (job, model, rows, &error));
-  if (ok && (job->window->len > 0 || job->label < clip_prompt_set_get_size (job->result->set)))
+  if (ok && (job->window->len > 0 || has_texts (job)))
     return TRUE;
   if (ok)
-    normalise (job->result, &error);
+    finish (job, &error);
   report (job, error);
   return FALSE;
 }

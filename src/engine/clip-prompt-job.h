@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "clip-engine.h"
+#include "clip-prompt-cache.h"
 #include "model/clip-model.h"
 #include "text/clip-tokenizer.h"
 
@@ -25,6 +26,9 @@ ClipPromptJob *clip_prompt_job_new (ClipPromptSet *set, char **templates, guint 
  * Returns: TRUE while there is more to do
  */
 gboolean clip_prompt_job_step (ClipPromptJob *job, ClipModel *model, ClipTokenizer *tokenizer, guint rows);
+
+/** clip_prompt_job_set_cache: labels that @cache knows are not encoded; before the first step. @cache outlives the job */
+void clip_prompt_job_set_cache (ClipPromptJob *job, ClipPromptCache *cache);
 
 /** clip_prompt_job_get_label: how many labels have all their texts tokenized, for a display of progress */
 guint clip_prompt_job_get_label (const ClipPromptJob *job);

@@ -9,7 +9,6 @@
 
 /* Rows of one text batch: large enough for a full GEMM, small enough to stay in the cache. */
 #define TEXT_BATCH_ROWS 512
-
 struct _ClipModel {
   ClipQueue *queue;
   ClipWeights *weights; /* keeps the configuration */
@@ -65,6 +64,15 @@ ClipPrecision
 clip_model_get_precision (ClipModel *model)
 {
   return model->precision;
+}
+
+char *
+clip_model_get_digest (ClipModel *model)
+{
+  g_autofree char *weights = clip_weights_get_digest (model->weights);
+  return weights ? g_strjoin ("|", weights, clip_precision_get_name (model->precision),
+                       clip_device_get_key (clip_queue_get_device (model->queue)), NULL)
+                 : NULL;
 }
 
 const char *

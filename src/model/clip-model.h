@@ -28,6 +28,11 @@ void clip_model_free (ClipModel *model);
 const ClipModelConfig *clip_model_get_config (ClipModel *model);
 /** clip_model_get_precision: as resolved: never AUTO */
 ClipPrecision clip_model_get_precision (ClipModel *model);
+/**
+ * clip_model_get_digest: (transfer full) (nullable): names the embeddings of texts that this model gives: weights,
+ * precision and device. See clip_weights_get_digest()
+ */
+char *clip_model_get_digest (ClipModel *model);
 /** clip_model_get_gemm_backend: of the image encoder's matrices, e.g. "panel" */
 const char *clip_model_get_gemm_backend (ClipModel *model);
 /** clip_model_set_trace: calls @func after each step, for tests; slow. NULL switches it off */

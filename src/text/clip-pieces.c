@@ -24,6 +24,7 @@ struct _ClipPieces {
   ClipSentencePiece *model;
   gboolean lower, strip_punctuation;
   gint32 end, pad;
+  char *digest;
 };
 
 typedef struct {
@@ -38,6 +39,7 @@ void
 clip_pieces_free (ClipPieces *pieces)
 {
   g_clear_pointer (&pieces->model, clip_sentencepiece_free);
+  g_free (pieces->digest);
   g_free (pieces);
 }
 
@@ -45,6 +47,12 @@ gint32
 clip_pieces_get_end (const ClipPieces *pieces)
 {
   return pieces->end;
+}
+
+const char *
+clip_pieces_get_digest (const ClipPieces *pieces)
+{
+  return pieces->digest;
 }
 
 gint32
@@ -153,6 +161,7 @@ open_model (ClipPieces *pieces, const char *path, guint vocab_size, GError **err
     pieces->model = clip_sentencepiece_new (data, size, error);
   if (!pieces->model)
     g_prefix_error (error, "%s: ", path);
+  pieces->digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (const guchar *) data, size);
   return pieces->model != NULL;
 }
 
@@ -165,6 +174,9 @@ clip_pieces_new (const char *directory, guint vocab_size, GError **error)
   if (!path || !open_model (pieces, path, vocab_size, error)
       || !read_config (pieces, kind, directory, error))
     return NULL;
+  g_autofree char *model = pieces->digest;
+  pieces->digest = g_strdup_printf (
+      "%s %d %d %d %d", model, pieces->lower, pieces->strip_punctuation, pieces->end, pieces->pad);
   return g_steal_pointer (&pieces);
 }
 

@@ -74,6 +74,7 @@ typedef struct {
   gint32 start;
   gint32 end;
   ClipMerge *merges;
+  guint n_merges;
   GHashTable *by_pair;
 } ClipVocabulary;
 
@@ -130,6 +131,8 @@ void clip_pieces_free (ClipPieces *pieces);
 /** clip_pieces_encode: appends to @ids (gint32) the pieces of @text (valid UTF-8) and the end */
 gboolean clip_pieces_encode (
     const ClipPieces *pieces, const char *text, gsize length, GArray *ids, GError **error);
+/** clip_pieces_get_digest: (transfer none): of the model file and how texts are cleaned for it */
+const char *clip_pieces_get_digest (const ClipPieces *pieces);
 gint32 clip_pieces_get_end (const ClipPieces *pieces);
 gint32 clip_pieces_get_pad (const ClipPieces *pieces);
 

@@ -85,6 +85,22 @@ clip_tokenizer_free (ClipTokenizer *tokenizer)
   g_free (tokenizer);
 }
 
+char *
+clip_tokenizer_get_digest (ClipTokenizer *tokenizer)
+{
+  g_return_val_if_fail (tokenizer != NULL, NULL);
+  if (tokenizer->pieces)
+    return g_strdup (clip_pieces_get_digest (tokenizer->pieces));
+  const ClipVocabulary *v = tokenizer->vocabulary;
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  const gint32 special[] = { v->start, v->end };
+  g_checksum_update (sum, (const guchar *)v->inner, sizeof v->inner);
+  g_checksum_update (sum, (const guchar *)v->final, sizeof v->final);
+  g_checksum_update (sum, (const guchar *)special, sizeof special);
+  g_checksum_update (sum, (const guchar *)v->merges, (gssize)(v->n_merges * sizeof *v->merges));
+  return g_strdup (g_checksum_get_string (sum));
+}
+
 gint32
 clip_tokenizer_get_start (ClipTokenizer *tokenizer)
 {

@@ -55,6 +55,8 @@ void clip_tokenizer_free (ClipTokenizer *tokenizer);
  */
 GArray *clip_tokenizer_encode (ClipTokenizer *tokenizer, const char *text, gssize length,
     GError **error);
+/** clip_tokenizer_get_digest: (transfer full): names what it makes of texts, whatever files it was read from */
+char *clip_tokenizer_get_digest (ClipTokenizer *tokenizer);
 /** clip_tokenizer_get_start: -1 where texts have no start token (SigLIP) */
 gint32 clip_tokenizer_get_start (ClipTokenizer *tokenizer);
 gint32 clip_tokenizer_get_end (ClipTokenizer *tokenizer);

@@ -166,6 +166,7 @@ clip_vocabulary_new_symbols (const ClipVocabularySource *source, guint count, GE
   g_autoptr (ClipVocabulary) vocabulary = g_new0 (ClipVocabulary, 1);
 
   vocabulary->merges = g_new0 (ClipMerge, count);
+  vocabulary->n_merges = count;
   vocabulary->by_pair = g_hash_table_new (hash_pair, g_int64_equal);
   return find_symbols (vocabulary, source, error) ? g_steal_pointer (&vocabulary) : NULL;
 }

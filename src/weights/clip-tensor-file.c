@@ -6,9 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What is digested of a file: its beginning, where the header is, and samples spread over the rest */
+#define DIGEST_HEAD (256 * 1024)
+#define DIGEST_SAMPLES 64
+#define DIGEST_SAMPLE 4096
+/* A file younger than this may change again within one tick of the clock that dates it */
+#define DIGEST_MIN_AGE 2
+
 struct _ClipTensorFile {
   char *name;
   gboolean mapped; /* else the bytes belong to the caller */
+  int fd;          /* of the mapped file, -1 without one */
+  struct stat info; /* as it was when it was mapped */
   const guint8 *data;
   gsize length;
   GPtrArray *owned;    /* GBytes */
@@ -20,6 +29,7 @@ clip_tensor_file_new (const guint8 *data, gsize length, const char *name)
 {
   ClipTensorFile *file = g_new0 (ClipTensorFile, 1);
   file->name = g_filename_display_basename (name);
+  file->fd = -1;
   file->data = data;
   file->length = length;
   file->owned = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
@@ -54,13 +64,16 @@ map_file (ClipTensorFile *file, const char *path, GError **error)
       = S_ISREG (info.st_mode) && info.st_size > 0 && (guint64)info.st_size <= G_MAXSIZE;
   void *map = usable ? mmap (NULL, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
   int code = errno;
-  close (fd);
+  if (map == MAP_FAILED)
+    close (fd);
   if (!usable)
     return fail (
         file, error, "is %s; download it again", S_ISREG (info.st_mode) ? "empty" : "not a file");
   if (map == MAP_FAILED)
     return fail (file, error, "cannot be mapped: %s", g_strerror (code));
   file->mapped = TRUE;
+  file->fd = fd;
+  file->info = info;
   file->data = map;
   file->length = info.st_size;
   madvise (map, file->length, MADV_SEQUENTIAL);
@@ -81,6 +94,8 @@ clip_tensor_file_free (ClipTensorFile *file)
     return;
   if (file->mapped)
     munmap ((void *)file->data, file->length);
+  if (file->fd >= 0)
+    close (file->fd);
   g_hash_table_unref (file->tensors);
   g_ptr_array_unref (file->owned);
   g_free (file->name);
@@ -146,6 +161,36 @@ clip_tensor_file_drop (ClipTensorFile *file, const ClipTensor *tensor)
   gsize begin = (tensor->data - file->data) / page * page;
   gsize end = tensor->data + tensor->size - file->data;
   madvise ((guint8 *)file->data + begin, end - begin, MADV_DONTNEED);
+}
+
+gboolean
+clip_tensor_file_check_unchanged (ClipTensorFile *file, GError **error)
+{
+  struct stat now = { 0 };
+  if (file->fd < 0)
+    return TRUE;
+  if (fstat (file->fd, &now) == 0 && now.st_size == file->info.st_size
+      && now.st_mtim.tv_sec == file->info.st_mtim.tv_sec && now.st_mtim.tv_nsec == file->info.st_mtim.tv_nsec)
+    return TRUE;
+  return fail (file, error, "was changed while it is in use; open the model again");
+}
+
+gboolean
+clip_tensor_file_digest (ClipTensorFile *file, GChecksum *sum)
+{
+  const struct stat *info = &file->info;
+  const gint64 newest = MAX (info->st_mtim.tv_sec, info->st_ctim.tv_sec);
+  if (file->fd < 0 || newest > g_get_real_time () / G_USEC_PER_SEC - DIGEST_MIN_AGE)
+    return FALSE;
+  const gint64 identity[] = { info->st_size, info->st_ino, info->st_mtim.tv_sec, info->st_mtim.tv_nsec,
+    info->st_ctim.tv_sec, info->st_ctim.tv_nsec };
+  g_checksum_update (sum, (const guchar *)identity, sizeof identity);
+  g_checksum_update (sum, file->data, (gssize)MIN (file->length, DIGEST_HEAD));
+  for (guint i = 0; file->length > DIGEST_HEAD && i < DIGEST_SAMPLES; i++) {
+    gsize at = (file->length - DIGEST_SAMPLE) / (DIGEST_SAMPLES - 1) * i;
+    g_checksum_update (sum, file->data + at, DIGEST_SAMPLE);
+  }
+  return TRUE;
 }
 
 char *

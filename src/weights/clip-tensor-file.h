@@ -58,6 +58,18 @@ GList *clip_tensor_file_get_names (ClipTensorFile *file);
 /** clip_tensor_file_drop: the tensor's pages need not stay in memory; reading it again is allowed */
 void clip_tensor_file_drop (ClipTensorFile *file, const ClipTensor *tensor);
 
+/** clip_tensor_file_check_unchanged: an error when the file was written to since it was mapped */
+gboolean clip_tensor_file_check_unchanged (ClipTensorFile *file, GError **error);
+/**
+ * clip_tensor_file_digest:
+ *
+ * Adds what tells the file's content from any other, without reading it all: size, inode, the times of its last changes
+ * (the inode's cannot be set back), the header, and samples.
+ *
+ * Returns: FALSE where that tells nothing: of bytes of the caller's, and of a file that was changed just now
+ */
+gboolean clip_tensor_file_digest (ClipTensorFile *file, GChecksum *sum);
+
 /** clip_tensor_shape_string: (transfer full): "[768,640]" */
 char *clip_tensor_shape_string (const guint64 *shape, guint n_dims);
 

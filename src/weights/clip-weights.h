@@ -128,6 +128,15 @@ ClipDtype clip_weights_get_dtype (ClipWeights *weights);
 gboolean clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize count,
     GError **error);
 
+/**
+ * clip_weights_get_digest: (transfer full) (nullable): names what the text encoder computes: another file, another
+ * content or another configuration has another digest. Costs milliseconds: see clip_tensor_file_digest(). NULL where
+ * that cannot be known
+ */
+char *clip_weights_get_digest (ClipWeights *weights);
+/** clip_weights_check_unchanged: an error when a file was written to since it was opened: before tensors are read late */
+gboolean clip_weights_check_unchanged (ClipWeights *weights, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipWeights, clip_weights_free)
 
 G_END_DECLS
