@@ -12,6 +12,7 @@
 
 typedef struct {
   double cold, warm; /* seconds; the cold one reads the files from the disk */
+  double text_step;  /* the longest piece of loading the text encoder: for so long a frame may wait for it */
   gsize packed;      /* bytes of the model's buffers on the device */
   gsize resident;    /* of the whole process with the model, as the kernel counts it */
 } Load;
@@ -51,13 +52,27 @@ forget_files (const char *path)
   }
 }
 
+static gboolean
+load_text (ClipModel *model, ClipQueue *queue, double *longest, GError **error)
+{
+  gboolean more = TRUE;
+  *longest = 0;
+  while (more) {
+    const gint64 start = g_get_monotonic_time ();
+    if (!clip_model_load_text_step (model, &more, error) || !clip_queue_finish (queue, error))
+      return FALSE;
+    *longest = MAX (*longest, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+  }
+  return TRUE;
+}
+
 /* (transfer full) (nullable) */
 static ClipModel *
-load_once (ClipQueue *queue, const char *path, double *elapsed, GError **error)
+load_once (ClipQueue *queue, const char *path, double *elapsed, double *text_step, GError **error)
 {
   const gint64 start = g_get_monotonic_time ();
   ClipModel *model = clip_model_load (queue, path, tool_options.precision, error);
-  if (model && !clip_queue_finish (queue, error))
+  if (model && !load_text (model, queue, text_step, error))
     g_clear_pointer (&model, clip_model_free);
   *elapsed = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   return model;
@@ -75,27 +90,29 @@ compare_doubles (gconstpointer a, gconstpointer b)
 static gboolean
 measure (ClipQueue *queue, const char *path, Load *load, GError **error)
 {
-  double warm[ROUNDS], first;
+  double warm[ROUNDS], steps[ROUNDS], first, step;
   ClipDevice *device = clip_queue_get_device (queue);
   const gsize buffers = clip_device_get_allocated (device);
-  g_autoptr (ClipModel) model = load_once (queue, path, &first, error);
+  g_autoptr (ClipModel) model = load_once (queue, path, &first, &step, error);
   if (!model)
     return FALSE;
   load->packed = clip_device_get_allocated (device) - buffers;
   load->resident = resident_bytes ();
   g_clear_pointer (&model, clip_model_free);
   forget_files (path);
-  model = load_once (queue, path, &load->cold, error);
+  model = load_once (queue, path, &load->cold, &step, error);
   if (!model)
     return FALSE;
   for (guint i = 0; i < ROUNDS; i++) {
     g_clear_pointer (&model, clip_model_free);
-    model = load_once (queue, path, &warm[i], error);
+    model = load_once (queue, path, &warm[i], &steps[i], error);
     if (!model)
       return FALSE;
   }
   qsort (warm, ROUNDS, sizeof *warm, compare_doubles);
   load->warm = warm[ROUNDS / 2];
+  qsort (steps, ROUNDS, sizeof *steps, compare_doubles);
+  load->text_step = steps[ROUNDS / 2];
   return TRUE;
 }
 
@@ -107,8 +124,9 @@ tool_bench_load (ClipQueue *queue, const char *path, GError **error)
     return FALSE;
   if (!tool_options.json) {
     printf ("load %s\n  from disk   %8.3f s\n  from cache  %8.3f s (median of %d)\n"
+            "  longest step   %8.3f s of the text encoder\n"
             "  weights on the device  %8.1f MB\n  resident               %8.1f MB, %.2f times the weights\n",
-        path, load.cold, load.warm, ROUNDS, (double) load.packed / 1e6, (double) load.resident / 1e6,
+        path, load.cold, load.warm, ROUNDS, load.text_step, (double) load.packed / 1e6, (double) load.resident / 1e6,
         (double) load.resident / (double) load.packed);
     return TRUE;
   }
@@ -118,6 +136,8 @@ tool_bench_load (ClipQueue *queue, const char *path, GError **error)
   tool_json_float (out, load.cold);
   g_string_append (out, ",\"warm_seconds\":");
   tool_json_float (out, load.warm);
+  g_string_append (out, ",\"text_step_seconds\":");
+  tool_json_float (out, load.text_step);
   g_string_append_printf (out,
       ",\"device_bytes\":%" G_GSIZE_FORMAT ",\"resident_bytes\":%" G_GSIZE_FORMAT "}", load.packed, load.resident);
   puts (out->str);

@@ -14,6 +14,7 @@
 static int batch = 1;
 static double seconds = 5;
 static gboolean load, all;
+static char *texts, *templates;
 
 static const GOptionEntry entries[] = {
   { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Pictures in one call (default 1)", "N" },
@@ -21,6 +22,8 @@ static const GOptionEntry entries[] = {
   { "all-precisions", 'a', 0, G_OPTION_ARG_NONE, &all,
       "Compare fp32, bf16 and int8 in alternating rounds, on a CPU device", NULL },
   { "load", 'l', 0, G_OPTION_ARG_NONE, &load, "Measure time and memory of loading the model instead", NULL },
+  { "texts", 0, 0, G_OPTION_ARG_FILENAME, &texts, "Measure the text encoder instead, on a file of prompts", "FILE" },
+  { "templates", 't', 0, G_OPTION_ARG_FILENAME, &templates, "For --texts: as clipclassify takes them", "NAME" },
   G_OPTION_ENTRY_NULL,
 };
 
@@ -238,6 +241,8 @@ run (GError **error)
     return TOOL_FAILED;
   if (load)
     return tool_bench_load (queue, path, error) ? 0 : TOOL_FAILED;
+  if (texts)
+    return tool_bench_texts (queue, path, texts, templates, error) ? 0 : TOOL_FAILED;
   ClipFrame frame;
   g_autofree guint8 *memory = noise_frame (&frame);
   return (all ? run_all : run_one) (queue, path, &frame, error) ? 0 : TOOL_FAILED;

@@ -54,6 +54,10 @@ void tool_json_float (GString *out, double value);
 /** tool_bench_load: measures and prints what loading the model at @path takes */
 gboolean tool_bench_load (ClipQueue *queue, const char *path, GError **error);
 
+/** tool_bench_texts: measures and prints what encoding a file of prompts with templates takes */
+gboolean tool_bench_texts (
+    ClipQueue *queue, const char *path, const char *prompts, const char *templates, GError **error);
+
 /** ToolImage: a decoded picture; @frame points into @video */
 typedef struct {
   GstSample *sample;

@@ -172,6 +172,8 @@ encode (ClipEngine *engine, guint n, GError **error)
   if (!clip_model_encode_pixels (engine->model, engine->pixels, n, engine->embeddings, engine->norms, error)
       || !check_norms (engine->norms, n, error))
     return FALSE;
+  if (engine->item_seconds == 0)
+    g_info ("start: first picture %.4f s", (double) (g_get_monotonic_time () - before) / G_USEC_PER_SEC);
   double seconds = MAX (1, g_get_monotonic_time () - before) * 1e-6 / n;
   if (engine->item_seconds == 0 || seconds < engine->item_seconds)
     engine->item_seconds = seconds;

@@ -51,6 +51,9 @@ struct _ClipEngine {
   ClipPreprocessor *preprocessor;
   ClipTokenizer *tokenizer;
   ClipPromptCache *cache; /* (nullable) */
+  gint64 text_idle; /* us for which the text encoder stays in memory when there are no prompts to encode */
+  gint64 text_used; /* (monotonic, us) the last time that it was; the worker's own */
+  gboolean may_have_text; /* the worker's own */
   guint text_rows; /* tokens whose encoding costs about as much as a frame's */
   GThread *worker;
 

@@ -3,6 +3,9 @@
 
 #include "clip-engine-private.h"
 
+/* Who changes prompts may soon change them again. */
+#define TEXT_IDLE (10 * G_TIME_SPAN_SECOND)
+
 /* Multiply-adds of a transformer per token, attention left out. */
 static double
 token_cost (const ClipTransformerConfig *t)
@@ -50,6 +53,27 @@ serve_prompts (ClipEngine *engine)
   if (more)
     g_queue_push_tail (&engine->prompts, job); /* sets of several elements take turns */
   engine->frame_was_last = FALSE;
+  engine->text_used = g_get_monotonic_time ();
+  engine->may_have_text = TRUE;
+}
+
+/* The text encoder's memory is given back when nobody has needed it for a while. Call with the lock held.
+ * @until: (inout): when the worker looks again, as in serve() */
+static void
+rest (ClipEngine *engine, gint64 *until)
+{
+  gint64 end = engine->text_used + engine->text_idle;
+  if (!engine->may_have_text)
+    return;
+  if (g_get_monotonic_time () >= end) {
+    engine->may_have_text = FALSE;
+    g_mutex_unlock (&engine->lock);
+    clip_model_drop_text (engine->model);
+    g_mutex_lock (&engine->lock);
+    *until = g_get_monotonic_time (); /* the lock was open: something may have come */
+  } else {
+    *until = *until ? MIN (*until, end) : end;
+  }
 }
 
 /* Frames and steps of prompts take turns when both are waiting, so that neither starves. Call with the lock held.
@@ -78,7 +102,10 @@ work (gpointer data)
   gint64 until;
   g_mutex_lock (&engine->lock);
   while (!engine->quit) {
-    if (serve (engine, &until))
+    gboolean served = serve (engine, &until);
+    if (g_queue_is_empty (&engine->prompts))
+      rest (engine, &until);
+    if (served)
       continue;
     if (until)
       g_cond_wait_until (&engine->work, &engine->lock, until);
@@ -104,20 +131,34 @@ reap (gpointer data)
   return NULL;
 }
 
+/* The parts of a start, for tests/start-time. Returns: the time now */
+static gint64
+log_part (const char *part, gint64 since)
+{
+  gint64 now = g_get_monotonic_time ();
+  g_info ("start: %s %.4f s", part, (double) (now - since) / G_USEC_PER_SEC);
+  return now;
+}
+
 static gboolean
 open_model (ClipEngine *engine, const char *path, ClipPrecision precision, GError **error)
 {
+  gint64 since = g_get_monotonic_time ();
   engine->model = clip_model_load (engine->queue, path, precision, error);
   if (!engine->model)
     return FALSE;
   const ClipModelConfig *config = clip_model_get_config (engine->model);
+  since = log_part ("image encoder", since);
   engine->preprocessor = clip_preprocessor_new (engine->queue, &config->preprocess, error);
   if (!engine->preprocessor)
     return FALSE;
+  since = log_part ("preprocessing", since);
   engine->tokenizer = clip_model_open_tokenizer (config, error);
   if (!engine->tokenizer)
     return FALSE;
+  since = log_part ("tokenizer", since);
   engine->cache = clip_prompt_cache_new (engine->model, engine->tokenizer);
+  log_part ("identity of the weights", since);
   engine->text_rows = text_rows_per_frame (config);
   return TRUE;
 }
@@ -128,9 +169,11 @@ clip_engine_new (const char *model, const char *device_selector, ClipPrecision p
   g_autofree char *path = clip_model_find (model, NULL, error);
   if (!path)
     return NULL;
+  gint64 since = g_get_monotonic_time ();
   g_autoptr (ClipDevice) device = clip_device_open (device_selector, error);
   if (!device)
     return NULL;
+  log_part ("device", since);
   ClipEngine *engine = g_new0 (ClipEngine, 1);
   g_atomic_ref_count_init (&engine->refs);
   g_mutex_init (&engine->lock);
@@ -138,6 +181,7 @@ clip_engine_new (const char *model, const char *device_selector, ClipPrecision p
   g_cond_init (&engine->done);
   engine->streams = g_ptr_array_new ();
   engine->memory_limit = CLIP_BATCH_MAX;
+  engine->text_idle = TEXT_IDLE;
   engine->queue = clip_queue_new (device, error);
   if (!engine->queue || !open_model (engine, path, precision, error)) {
     engine_free (engine);
@@ -260,6 +304,7 @@ clip_engine_encode_prompts (
     ClipEngine *engine, ClipPromptSet *set, char **templates, gboolean truncate, GError **error)
 {
   Waiter waiter = { 0 };
+  gint64 since = g_get_monotonic_time ();
   g_mutex_init (&waiter.lock);
   g_cond_init (&waiter.cond);
   clip_engine_encode_prompts_async (engine, set, templates, truncate, NULL, wake, &waiter, NULL);
@@ -269,6 +314,7 @@ clip_engine_encode_prompts (
   g_mutex_unlock (&waiter.lock);
   g_mutex_clear (&waiter.lock);
   g_cond_clear (&waiter.cond);
+  log_part ("prompts", since);
   if (waiter.error)
     g_propagate_error (error, waiter.error);
   return waiter.prompts;

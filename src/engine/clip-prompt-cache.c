@@ -45,8 +45,9 @@ clip_prompt_cache_new (ClipModel *model, ClipTokenizer *tokenizer)
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   guint8 space[CLIP_EMBEDDING_KEY];
   gsize length = sizeof space;
-  g_autofree char *test = clip_cache_path (FOLDER, "");
-  if (!test || !describe_space (sum, model, tokenizer))
+  g_autofree char *folder = clip_cache_path (FOLDER, "");
+  gboolean is_off = g_strcmp0 (g_getenv ("GST_CLIP_CACHE"), "no-texts") == 0;
+  if (!folder || is_off || !describe_space (sum, model, tokenizer))
     return NULL;
   g_autofree char *name = g_strconcat (g_checksum_get_string (sum), SUFFIX, NULL);
   g_checksum_get_digest (sum, space, &length);

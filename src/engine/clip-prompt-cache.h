@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  */
 typedef struct _ClipPromptCache ClipPromptCache;
 
-/** clip_prompt_cache_new: (nullable): NULL when caches are switched off, or the weights cannot be identified */
+/** clip_prompt_cache_new: (nullable): NULL when caches are switched off (GST_CLIP_CACHE=off, or no-texts for this one), or the weights cannot be identified */
 ClipPromptCache *clip_prompt_cache_new (ClipModel *model, ClipTokenizer *tokenizer);
 void clip_prompt_cache_free (ClipPromptCache *cache);
 

@@ -253,6 +253,12 @@ clip_prompt_job_step (ClipPromptJob *job, ClipModel *model, ClipTokenizer *token
     if (ok)
       return TRUE;
   }
+  if (ok && job->window->len > 0 && !clip_model_has_text (model)) {
+    gboolean more;
+    ok = clip_model_load_text_step (model, &more, &error);
+    if (ok)
+      return TRUE;
+  }
   ok = ok && (job->window->len == 0 || encode_piece (job, model, rows, &error));
   if (ok && (job->window->len > 0 || has_texts (job)))
     return TRUE;

@@ -15,7 +15,8 @@ struct _ClipModel {
   const ClipModelConfig *config;
   ClipPrecision precision;
   ClipVision *vision;
-  ClipText *text;
+  ClipText *text;    /* (nullable): not loaded, or dropped */
+  double text_flops; /* done so far */
   ClipScratch scratch;
   ClipBuffer *norms; /* [norms_size] */
   guint norms_size;
@@ -35,10 +36,54 @@ clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GE
     return NULL;
   model->config = clip_weights_get_config (model->weights);
   model->vision = clip_vision_load (queue, model->weights, precision, error);
-  if (!model->vision)
-    return NULL;
-  model->text = clip_text_load (queue, model->weights, precision, error);
-  return model->text ? g_steal_pointer (&model) : NULL;
+  return model->vision ? g_steal_pointer (&model) : NULL;
+}
+
+/* A tower of which a step failed is begun anew by the next attempt. */
+gboolean
+clip_model_load_text_step (ClipModel *model, gboolean *more, GError **error)
+{
+  if (!model->text) {
+    if (!clip_weights_check_unchanged (model->weights, error))
+      return FALSE;
+    model->text = clip_text_new (model->config, model->precision);
+  }
+  if (clip_text_load_step (model->text, model->queue, model->weights, more, error))
+    return TRUE;
+  g_clear_pointer (&model->text, clip_text_free);
+  return FALSE;
+}
+
+gboolean
+clip_model_load_text (ClipModel *model, GError **error)
+{
+  gboolean more = TRUE;
+  while (more) {
+    if (!clip_model_load_text_step (model, &more, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+clip_model_has_text (ClipModel *model)
+{
+  return model->text && clip_text_is_loaded (model->text);
+}
+
+void
+clip_model_drop_text (ClipModel *model)
+{
+  if (!model->text)
+    return;
+  clip_queue_finish (model->queue, NULL);
+  g_clear_pointer (&model->text, clip_text_free);
+}
+
+double
+clip_model_get_text_flops (ClipModel *model)
+{
+  return model->text_flops;
 }
 
 void
@@ -177,6 +222,7 @@ encode_bucket (ClipModel *model, GArray **tokens, const guint *order, guint coun
   ClipBuffer *raw;
   for (guint i = 0; i < count; i++)
     batch[i] = tokens[order[i]];
+  model->text_flops += clip_text_get_flops (model->config, count, batch[count - 1]->len);
   if (!clip_text_run (
           model->text, model->queue, &model->scratch, batch, count, &model->trace, &raw, error)
       || !read_embeddings (model, raw, count, values, lengths, error))
@@ -209,6 +255,8 @@ clip_model_encode_tokens (
       return FALSE;
     order[i] = i;
   }
+  if (n > 0 && !clip_model_load_text (model, error))
+    return FALSE;
   if (n > 1)
     g_qsort_with_data (order, n, sizeof *order, compare_length, tokens);
   for (guint first = 0, count; first < n; first += count) {

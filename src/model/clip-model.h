@@ -20,7 +20,7 @@ typedef void (*ClipTraceFunc) (const char *name, const float *values, guint rows
     gpointer user_data);
 
 /**
- * clip_model_load: reads a checkpoint (see clip_weights_open()) onto @queue's device
+ * clip_model_load: reads a checkpoint (see clip_weights_open()), the image encoder onto @queue's device
  * @precision: of the towers' products; the last one, onto the embeddings, is fp32 always
  */
 ClipModel *clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GError **error);
@@ -35,6 +35,20 @@ ClipPrecision clip_model_get_precision (ClipModel *model);
 char *clip_model_get_digest (ClipModel *model);
 /** clip_model_get_gemm_backend: of the image encoder's matrices, e.g. "panel" */
 const char *clip_model_get_gemm_backend (ClipModel *model);
+/**
+ * clip_model_load_text_step: a piece of the text encoder, some ten MB, onto the device
+ * @more: (out): whether another step is needed
+ *
+ * It is a third to two thirds of a model and idle once the prompts are encoded; so it comes when it is needed.
+ */
+gboolean clip_model_load_text_step (ClipModel *model, gboolean *more, GError **error);
+/** clip_model_load_text: all steps; clip_model_encode_tokens() does so where it was not done */
+gboolean clip_model_load_text (ClipModel *model, GError **error);
+gboolean clip_model_has_text (ClipModel *model);
+/** clip_model_drop_text: frees the text encoder's device memory */
+void clip_model_drop_text (ClipModel *model);
+/** clip_model_get_text_flops: operations spent on texts so far; see clip_text_get_flops() */
+double clip_model_get_text_flops (ClipModel *model);
 /** clip_model_set_trace: calls @func after each step, for tests; slow. NULL switches it off */
 void clip_model_set_trace (ClipModel *model, ClipTraceFunc func, gpointer user_data);
 

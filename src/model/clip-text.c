@@ -7,49 +7,99 @@
 
 /* Rows for which the GEMM backend is chosen: a few prompts of usual length. */
 #define TYPICAL_ROWS 64
+/* Floats of the table in a step: about those of a block */
+#define TABLE_PART (4 * 1024 * 1024)
 
 struct _ClipText {
-  guint embed_dim, width, mlp_width;
+  guint embed_dim, width, mlp_width, layers;
   float eps;
   gboolean causal;
   ClipBuffer *table, *positions;
   ClipNorm ln_final;
   ClipTransformer *transformer;
   ClipLinear *projection;
+  ClipPrecision precision;
+  gsize table_done; /* floats */
+  guint steps; /* done: 0 is the table, 1 what else is outside the blocks, then a block each */
   ClipBuffer *ids, *ends; /* int32 [ids_size], [ids_size] */
   guint ids_size;
 };
 
 static gboolean
-load_tensors (ClipText *t, ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
-    const ClipModelConfig *config, GError **error)
+load_outside (ClipText *t, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
 {
   guint w = t->width;
-  t->table = clip_load_vector (
-      queue, weights, (gsize) config->vocab_size * w, error, "text.token_embedding.weight");
-  if (!t->table)
-    return FALSE;
   t->positions
       = clip_load_vector (queue, weights, (gsize) config->context_length * w, error, "text.positions");
   return t->positions && clip_load_norm (queue, weights, w, &t->ln_final, error, "text.ln_final")
          && (t->projection = clip_load_linear (
-                 queue, weights, CLIP_PRECISION_FP32, t->embed_dim, w, config->family == CLIP_FAMILY_SIGLIP, 8, error,
-                 "text.projection"))
-         && (t->transformer
-             = clip_transformer_load (queue, weights, precision, "text", &config->text, TYPICAL_ROWS, error));
+                 queue, weights, CLIP_PRECISION_FP32, t->embed_dim, w, config->family == CLIP_FAMILY_SIGLIP, 8,
+                 error, "text.projection"));
+}
+
+/* A part of the table, which is as large as a dozen blocks. */
+static gboolean
+load_table (ClipText *t, ClipQueue *queue, ClipWeights *weights, const ClipModelConfig *config, GError **error)
+{
+  const char *name = "text.token_embedding.weight";
+  gsize total = (gsize) config->vocab_size * t->width;
+  gsize count = MIN (clip_weights_get_part (weights, name, TABLE_PART), total - t->table_done);
+  g_autofree float *values = g_new (float, count);
+  if (!t->table)
+    t->table = clip_buffer_new (clip_queue_get_device (queue), total * sizeof (float), error);
+  if (!t->table || !clip_weights_read_part (weights, name, t->table_done, values, count, total, error)
+      || !clip_buffer_write (
+          t->table, queue, t->table_done * sizeof (float), values, count * sizeof (float), error))
+    return FALSE;
+  t->table_done += count;
+  return TRUE;
+}
+
+gboolean
+clip_text_load_step (ClipText *t, ClipQueue *queue, ClipWeights *weights, gboolean *more, GError **error)
+{
+  const ClipModelConfig *config = clip_weights_get_config (weights);
+  guint steps = config->text.layers + 2;
+  gboolean ok = t->steps >= steps
+                || (t->steps == 0   ? load_table (t, queue, weights, config, error)
+                    : t->steps == 1 ? load_outside (t, queue, weights, config, error)
+                                    : clip_transformer_load_block (
+                                          t->transformer, t->steps - 2, queue, weights, t->precision, TYPICAL_ROWS, error));
+  gboolean is_in_table = t->steps == 0 && t->table_done < (gsize) config->vocab_size * t->width;
+  if (ok && t->steps < steps && !is_in_table)
+    t->steps++;
+  *more = ok && t->steps < steps;
+  return ok;
+}
+
+gboolean
+clip_text_is_loaded (const ClipText *t)
+{
+  return t->steps == t->layers + 2;
 }
 
 ClipText *
-clip_text_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error)
+clip_text_new (const ClipModelConfig *config, ClipPrecision precision)
 {
-  const ClipModelConfig *config = clip_weights_get_config (weights);
-  g_autoptr (ClipText) t = g_new0 (ClipText, 1);
+  ClipText *t = g_new0 (ClipText, 1);
+  t->precision = precision;
   t->embed_dim = config->embed_dim;
   t->causal = config->family != CLIP_FAMILY_SIGLIP;
   t->width = config->text.width;
   t->mlp_width = config->text.mlp_width;
+  t->layers = config->text.layers;
   t->eps = config->text.layernorm_eps;
-  return load_tensors (t, queue, weights, precision, config, error) ? g_steal_pointer (&t) : NULL;
+  t->transformer = clip_transformer_new ("text", &config->text);
+  return t;
+}
+
+double
+clip_text_get_flops (const ClipModelConfig *config, guint n, guint length)
+{
+  const ClipTransformerConfig *t = &config->text;
+  double w = t->width, rows = (double) n * length;
+  double block = rows * w * (4.0 * w + 2.0 * t->mlp_width) + 2.0 * rows * length * w;
+  return 2.0 * (t->layers * block + (double) n * w * config->embed_dim);
 }
 
 void

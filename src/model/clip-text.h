@@ -9,8 +9,19 @@ G_BEGIN_DECLS
 
 typedef struct _ClipText ClipText;
 
-ClipText *clip_text_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error);
+/** clip_text_new: without its weights; see clip_transformer_load() for @precision */
+ClipText *clip_text_new (const ClipModelConfig *config, ClipPrecision precision);
+/**
+ * clip_text_load_step: a piece of the weights onto the device: a block, or what stands before and after the blocks
+ * @more: (out): whether another step is needed
+ */
+gboolean clip_text_load_step (ClipText *text, ClipQueue *queue, ClipWeights *weights, gboolean *more, GError **error);
+/** clip_text_is_loaded: whether all steps are done */
+gboolean clip_text_is_loaded (const ClipText *text);
 void clip_text_free (ClipText *text);
+
+/** clip_text_get_flops: operations (two for a multiply-add) of matrix products and attention for [n,length] tokens */
+double clip_text_get_flops (const ClipModelConfig *config, guint n, guint length);
 
 /**
  * clip_text_run:

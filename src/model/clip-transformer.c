@@ -88,9 +88,9 @@ load_qkv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const
   return clip_linear_new (queue, precision, weight, bias, 3 * width, width, rows, error);
 }
 
-static gboolean
-load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weights, ClipPrecision p, guint rows,
-    GError **error)
+gboolean
+clip_transformer_load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weights, ClipPrecision p,
+    guint rows, GError **error)
 {
   Block *b = &t->blocks[index];
   guint w = t->config.width, m = t->config.mlp_width;
@@ -104,15 +104,22 @@ load_block (ClipTransformer *t, guint index, ClipQueue *queue, ClipWeights *weig
 }
 
 ClipTransformer *
-clip_transformer_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const char *tower,
-    const ClipTransformerConfig *config, guint typical_rows, GError **error)
+clip_transformer_new (const char *tower, const ClipTransformerConfig *config)
 {
-  g_autoptr (ClipTransformer) t = g_new0 (ClipTransformer, 1);
+  ClipTransformer *t = g_new0 (ClipTransformer, 1);
   t->tower = g_strdup (tower);
   t->config = *config;
   t->blocks = g_new0 (Block, config->layers);
+  return t;
+}
+
+ClipTransformer *
+clip_transformer_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, const char *tower,
+    const ClipTransformerConfig *config, guint typical_rows, GError **error)
+{
+  g_autoptr (ClipTransformer) t = clip_transformer_new (tower, config);
   for (guint i = 0; i < config->layers; i++) {
-    if (!load_block (t, i, queue, weights, precision, typical_rows, error))
+    if (!clip_transformer_load_block (t, i, queue, weights, precision, typical_rows, error))
       return NULL;
   }
   return g_steal_pointer (&t);

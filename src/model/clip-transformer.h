@@ -39,6 +39,10 @@ typedef struct _ClipTransformer ClipTransformer;
  */
 ClipTransformer *clip_transformer_load (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
     const char *tower, const ClipTransformerConfig *config, guint typical_rows, GError **error);
+/** clip_transformer_new: without its blocks, for which clip_transformer_load_block() is called in any order */
+ClipTransformer *clip_transformer_new (const char *tower, const ClipTransformerConfig *config);
+gboolean clip_transformer_load_block (ClipTransformer *transformer, guint index, ClipQueue *queue,
+    ClipWeights *weights, ClipPrecision precision, guint typical_rows, GError **error);
 void clip_transformer_free (ClipTransformer *transformer);
 const char *clip_transformer_get_gemm_backend (ClipTransformer *transformer);
 

@@ -377,24 +377,68 @@ clip_weights_set_logit_scale (
   return FALSE;
 }
 
-gboolean
-clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize count, GError **error)
+static const ClipWeightsEntry *
+find_entry (ClipWeights *weights, const char *name, gsize count, GError **error)
 {
   const ClipWeightsEntry *entry = g_hash_table_lookup (weights->tensors, name);
-  if (!entry || entry->count != count) {
-    g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
-        "tensor %s: asked for %" G_GSIZE_FORMAT " values, %s", name, count,
-        entry ? "which is not its size" : "but there is no such tensor");
-    return FALSE;
-  }
-  read_entry (entry, dst);
-  clip_tensor_file_drop (entry->file, entry->tensor);
-  gsize bad = clip_find_not_finite (dst, count);
+  if (entry && entry->count == count)
+    return entry;
+  g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL, "tensor %s: asked for %" G_GSIZE_FORMAT " values, %s", name,
+      count, entry ? "which is not its size" : "but there is no such tensor");
+  return NULL;
+}
+
+/* @values: those from element @first on */
+static gboolean
+check_finite (const ClipWeightsEntry *entry, const float *values, gsize first, gsize count, GError **error)
+{
+  gsize bad = clip_find_not_finite (values, count);
   if (bad == count)
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_MODEL,
       "%s: tensor %s has a NaN or an infinity at element %" G_GSIZE_FORMAT
       "; the weights are damaged, download them again",
-      clip_tensor_file_get_name (entry->file), entry->stored_name, bad);
+      clip_tensor_file_get_name (entry->file), entry->stored_name, first + bad);
   return FALSE;
+}
+
+gboolean
+clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize count, GError **error)
+{
+  const ClipWeightsEntry *entry = find_entry (weights, name, count, error);
+  if (!entry)
+    return FALSE;
+  read_entry (entry, dst);
+  clip_tensor_file_drop (entry->file, entry->tensor);
+  return check_finite (entry, dst, 0, count, error);
+}
+
+gsize
+clip_weights_get_part (ClipWeights *weights, const char *name, gsize wanted)
+{
+  const ClipWeightsEntry *entry = g_hash_table_lookup (weights->tensors, name);
+  if (!entry)
+    return wanted;
+  gsize block = dtypes[entry->dtype].elements;
+  return entry->tensor->strided || entry->transposed ? entry->count : MIN (entry->count, MAX (wanted / block, 1) * block);
+}
+
+gboolean
+clip_weights_read_part (
+    ClipWeights *weights, const char *name, gsize first, float *dst, gsize count, gsize total, GError **error)
+{
+  if (first == 0 && count == total)
+    return clip_weights_read (weights, name, dst, count, error);
+  const ClipWeightsEntry *entry = find_entry (weights, name, total, error);
+  if (!entry)
+    return FALSE;
+  g_return_val_if_fail (first <= total && count <= total - first, FALSE);
+  g_return_val_if_fail (!entry->tensor->strided && !entry->transposed, FALSE);
+  g_return_val_if_fail (first % dtypes[entry->dtype].elements == 0, FALSE);
+  ClipTensor part = *entry->tensor;
+  part.data += dtype_bytes (entry->dtype, entry->part * entry->count + first);
+  part.size = dtype_bytes (entry->dtype, count);
+  convert (entry->dtype, part.data, dst, count);
+  clip_tensor_file_drop (entry->file, &part);
+  return check_finite (entry, dst, first, count, error);
 }

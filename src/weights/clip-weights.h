@@ -128,6 +128,18 @@ ClipDtype clip_weights_get_dtype (ClipWeights *weights);
 gboolean clip_weights_read (ClipWeights *weights, const char *name, float *dst, gsize count,
     GError **error);
 
+/** clip_weights_get_part: how many values, of about @wanted, clip_weights_read_part() gives at a time: all of a tensor that
+ * is stored in another order */
+gsize clip_weights_get_part (ClipWeights *weights, const char *name, gsize wanted);
+/**
+ * clip_weights_read_part: as clip_weights_read(), for large tensors that are read between frames
+ * @first: of the part, a multiple of what clip_weights_get_part() said
+ * @count: as that says, or what is left
+ * @total: elements of the tensor; must be its exact number
+ */
+gboolean clip_weights_read_part (ClipWeights *weights, const char *name, gsize first, float *dst, gsize count,
+    gsize total, GError **error);
+
 /**
  * clip_weights_get_digest: (transfer full) (nullable): names what the text encoder computes: another file, another
  * content or another configuration has another digest. Costs milliseconds: see clip_tensor_file_digest(). NULL where

@@ -18,7 +18,7 @@ needs_reference = unittest.skipUnless(REFERENCE.is_dir(), "reference data absent
 
 def environment(**changes):
     result = dict(os.environ, GST_PLUGIN_PATH=str(BUILD / "gst"), GST_CLIP_DEMO_MODEL=str(ROOT / "models" / "demo"),
-                  GST_CLIP_BUILD=str(BUILD), PATH=f"{BUILD / 'gst'}:{os.environ['PATH']}")
+                  GST_CLIP_CACHE="no-texts", GST_CLIP_BUILD=str(BUILD), PATH=f"{BUILD / 'gst'}:{os.environ['PATH']}")
     result.pop("GST_CLIP_MODEL", None)
     result.update(changes)
     return result

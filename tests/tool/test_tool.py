@@ -183,6 +183,43 @@ class Bench(unittest.TestCase):
         self.assertGreater(load["resident_bytes"], load["device_bytes"])
         self.assertGreater(load["cold_seconds"], 0)
         self.assertGreater(load["warm_seconds"], 0)
+        self.assertGreater(load["text_step_seconds"], 0)
+        self.assertLess(load["text_step_seconds"], 10)
+
+
+    def test_texts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            labels = pathlib.Path(folder, "labels.txt")
+            labels.write_text("a dog\ncat\tcat\ttom cat\n")
+            figures = tool_json("bench", "--json", "--model", MODEL, "--texts", labels, "--templates", "simple")
+            self.assertEqual(figures["texts"], 3 * 7)
+            self.assertGreater(figures["seconds"], 0)
+            self.assertLess(0, figures["gflop"])
+            self.assertLess(figures["gflop"], figures["gflop_all_positions"])
+            labels.write_text("")
+            self.assertEqual(tool("bench", "--model", MODEL, "--texts", labels).returncode, 1)
+
+
+class SecondStart(unittest.TestCase):
+    """a set that some process has encoded is not encoded again, and gives the same"""
+
+    def match(self, *options, **changes):
+        changes = {"GST_CLIP_CACHE": "on", **changes}
+        result = tool("match", "--json", "--model", MODEL, IMAGES[0], *options, **changes)
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        return result
+
+    def test_same_answer(self):
+        with tempfile.TemporaryDirectory() as cache:
+            texts = ("--text", "a dog", "a cat")
+            first, second = (self.match(*texts, XDG_CACHE_HOME=cache) for _ in range(2))
+            self.assertEqual(first.stdout, second.stdout)
+            files = list(pathlib.Path(cache, "gst-clip", "texts").iterdir())
+            self.assertEqual(len(files), 1)
+            self.assertEqual(files[0].stat().st_mode & 0o077, 0)
+            files[0].write_bytes(b"rubbish" * 1000)
+            self.assertEqual(self.match(*texts, XDG_CACHE_HOME=cache).stdout, first.stdout)
+            self.assertEqual(self.match(*texts, XDG_CACHE_HOME=cache, GST_CLIP_CACHE="no-texts").stdout, first.stdout)
 
 
 class Errors(unittest.TestCase):

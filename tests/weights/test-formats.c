@@ -108,6 +108,42 @@ test_resnet (void)
       clip_weights_get_config (openclip)->stage_blocks, sizeof config->stage_blocks);
 }
 
+/* A tensor read in parts is the tensor. */
+static gboolean
+compare_parts (const char *name, const guint64 *shape, guint n_dims, gpointer weights, GError **error)
+{
+  gsize count = 1;
+  for (guint i = 0; i < n_dims; i++)
+    count *= shape[i];
+  g_autofree float *whole = g_new (float, count);
+  g_autofree float *parts = g_new0 (float, count);
+  gsize part = clip_weights_get_part (weights, name, 100);
+  g_assert_cmpuint (part, >, 0);
+  for (gsize first = 0; first < count; first += part) {
+    if (!clip_weights_read_part (weights, name, first, parts + first, MIN (part, count - first), count, error))
+      return FALSE;
+  }
+  if (!clip_weights_read (weights, name, whole, count, error))
+    return FALSE;
+  g_assert_cmpmem (whole, count * sizeof *whole, parts, count * sizeof *parts);
+  return TRUE;
+}
+
+static void
+test_parts (void)
+{
+  static const char *const models[] = { "models/vit-quickgelu/hf-fp32", "models/vit-quickgelu/hf-fp16",
+    "models/vit-quickgelu/hf-bf16", "models/vit-quickgelu/openai/ViT-tiny.pt", "models/bad/pt-strided" };
+  for (gsize i = 0; i < G_N_ELEMENTS (models); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ClipWeights) weights = open_weights (models[i]);
+    clip_weights_foreach_tensor (clip_weights_get_config (weights), compare_parts, weights, &error);
+    g_assert_no_error (error);
+    if (i < 3)
+      g_assert_cmpuint (clip_weights_get_part (weights, "text.token_embedding.weight", 100), ==, 100);
+  }
+}
+
 static void
 test_absent (void)
 {
@@ -127,6 +163,7 @@ main (int argc, char **argv)
     g_test_add_data_func (name, groups[i], test_group);
   }
   g_test_add_func ("/formats/strided", test_strided);
+  g_test_add_func ("/formats/parts", test_parts);
   g_test_add_func ("/formats/resnet", test_resnet);
   return g_test_run ();
 }

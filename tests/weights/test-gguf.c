@@ -55,6 +55,18 @@ typedef struct {
   guint seen;
 } Pair;
 
+/* What a reader of parts gets, blocks of 32 included */
+static void
+check_parts (ClipWeights *weights, const char *name, const float *whole, gsize count)
+{
+  g_autofree float *parts = g_new0 (float, count);
+  gsize part = clip_weights_get_part (weights, name, 100);
+  for (gsize first = 0; first < count; first += part)
+    g_assert_true (
+        clip_weights_read_part (weights, name, first, parts + first, MIN (part, count - first), count, NULL));
+  g_assert_cmpmem (whole, count * sizeof *whole, parts, count * sizeof *parts);
+}
+
 static gboolean
 compare_tensor (const char *name, const guint64 *shape, guint n_dims, gpointer user_data, GError **error)
 {
@@ -68,6 +80,7 @@ compare_tensor (const char *name, const guint64 *shape, guint n_dims, gpointer u
   if (memcmp (got, want, count * sizeof *got) != 0)
     g_test_message ("%s differs", name);
   g_assert_cmpmem (got, count * sizeof *got, want, count * sizeof *want);
+  check_parts (pair->got, name, got, count);
   pair->seen++;
   return TRUE;
 }
