@@ -83,7 +83,4 @@ ClipLinear *clip_linear_choose (ClipQueue *queue, const float *weight, const flo
 /** clip_linear_class_name: (transfer full): the shape class, the name of an entry in the cache */
 char *clip_linear_class_name (ClipDevice *device, guint m, guint n, guint k);
 
-/** clip_linear_measure_peak: GFLOP/s of fused multiply-adds in registers alone, -1 on error */
-double clip_linear_measure_peak (ClipQueue *queue, GError **error);
-
 G_END_DECLS

@@ -87,6 +87,9 @@ gboolean clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, 
 gboolean clip_linear_run_conv3 (ClipLinear *linear, ClipQueue *queue, guint batch, guint height,
     guint width, ClipBuffer *a, ClipActivation activation, ClipBuffer *c, GError **error);
 
+/** clip_linear_measure_peak: GFLOP/s of fused multiply-adds in registers alone, -1 on error */
+double clip_linear_measure_peak (ClipQueue *queue, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipLinear, clip_linear_free)
 
 G_END_DECLS
