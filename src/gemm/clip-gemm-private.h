@@ -52,6 +52,7 @@ struct _ClipLinear {
 
 extern const ClipLinearBackend clip_linear_panel;
 extern const ClipLinearBackend clip_linear_clblast;
+extern const ClipLinearBackend clip_linear_winograd; /* 3x3 convolutions of whole vectors of channels, nothing else */
 extern const ClipLinearBackend clip_linear_dot[2][3]; /* bf16 and int8; by level */
 
 /** clip_linear_new_with_backend: as clip_linear_new() without the choice */
