@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clip-tool.h"
+#include "device/clip-profile.h"
 #include "model/clip-model.h"
 
 #define WIDTH 1280
@@ -13,7 +14,7 @@
 
 static int batch = 1;
 static double seconds = 5;
-static gboolean load, all;
+static gboolean load, all, profile;
 static char *texts, *templates;
 
 static const GOptionEntry entries[] = {
@@ -21,6 +22,8 @@ static const GOptionEntry entries[] = {
   { "seconds", 's', 0, G_OPTION_ARG_DOUBLE, &seconds, "How long each part is measured (default 5)", "S" },
   { "all-precisions", 'a', 0, G_OPTION_ARG_NONE, &all,
       "Compare fp32, bf16 and int8 in alternating rounds, on a CPU device", NULL },
+  { "profile", 'p', 0, G_OPTION_ARG_NONE, &profile, "Show where the time goes instead, by OpenCL's profiling events",
+      NULL },
   { "load", 'l', 0, G_OPTION_ARG_NONE, &load, "Measure time and memory of loading the model instead", NULL },
   { "texts", 0, 0, G_OPTION_ARG_FILENAME, &texts, "Measure the text encoder instead, on a file of prompts", "FILE" },
   { "templates", 't', 0, G_OPTION_ARG_FILENAME, &templates, "For --texts: as clipclassify takes them", "NAME" },
@@ -225,6 +228,27 @@ run_one (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **er
       measure_and_print (&bench, clip_queue_get_device (queue), error);
 }
 
+/* Frames from the upload to the embeddings; the first batch (which builds kernels) is not counted */
+static gboolean
+run_profile (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **error)
+{
+  g_auto (Bench) bench = { .queue = queue, .frame = *frame };
+  guint rounds = 0;
+  if (!bench_open (&bench, path, tool_options.precision, error) || !encode_once (&bench, error))
+    return FALSE;
+  g_autoptr (GPtrArray) first = clip_queue_take_profile (queue, error);
+  const gint64 start = g_get_monotonic_time ();
+  gint64 now = start;
+  for (; first && (double) (now - start) < seconds * G_USEC_PER_SEC; rounds++) {
+    if (!preprocess_once (&bench, error) || !encode_once (&bench, error))
+      return FALSE;
+    now = g_get_monotonic_time ();
+  }
+  return first && tool_bench_profile (queue, clip_model_get_config (bench.model)->name,
+      clip_precision_get_name (clip_model_get_precision (bench.model)), (guint) batch, rounds,
+      (double) (now - start) / G_USEC_PER_SEC, error);
+}
+
 static int
 run (GError **error)
 {
@@ -232,11 +256,11 @@ run (GError **error)
     return tool_usage (&tool_bench, "expected --batch N of 1 to 256");
   if (!(seconds > 0 && seconds <= 3600))
     return tool_usage (&tool_bench, "expected --seconds S above 0, at most 3600");
-  if (load && all)
-    return tool_usage (&tool_bench, "expected --load or --all-precisions, not both");
+  if (load + all + profile > 1)
+    return tool_usage (&tool_bench, "expected --load, --all-precisions or --profile, not two of them");
   g_autofree char *path = tool_find_model (error);
   g_autoptr (ClipDevice) device = path ? clip_device_open (tool_options.device, error) : NULL;
-  g_autoptr (ClipQueue) queue = device ? clip_queue_new (device, error) : NULL;
+  g_autoptr (ClipQueue) queue = device ? (profile ? clip_queue_new_profiled : clip_queue_new) (device, error) : NULL;
   if (!queue)
     return TOOL_FAILED;
   if (load)
@@ -245,7 +269,7 @@ run (GError **error)
     return tool_bench_texts (queue, path, texts, templates, error) ? 0 : TOOL_FAILED;
   ClipFrame frame;
   g_autofree guint8 *memory = noise_frame (&frame);
-  return (all ? run_all : run_one) (queue, path, &frame, error) ? 0 : TOOL_FAILED;
+  return (all ? run_all : profile ? run_profile : run_one) (queue, path, &frame, error) ? 0 : TOOL_FAILED;
 }
 
 const ToolCommand tool_bench = { "bench", NULL, "Measure frames per second",

@@ -53,6 +53,9 @@ void tool_json_string (GString *out, const char *text);
 void tool_json_float (GString *out, double value);
 /** tool_bench_load: measures and prints what loading the model at @path takes */
 gboolean tool_bench_load (ClipQueue *queue, const char *path, GError **error);
+/** tool_bench_profile: prints where the time of @rounds went, from the @queue's profile; they took @seconds */
+gboolean tool_bench_profile (ClipQueue *queue, const char *model, const char *precision, guint batch, guint rounds,
+    double seconds, GError **error);
 
 /** tool_bench_texts: measures and prints what encoding a file of prompts with templates takes */
 gboolean tool_bench_texts (

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Command queue, kernel objects, buffers. */
 #include "clip-device-private.h"
+#include "clip-profile-private.h"
 
 #include <stdarg.h>
 
@@ -10,6 +11,7 @@ struct _ClipQueue {
   cl_command_queue queue;
   GHashTable *kernels; /* "program\x1fkernel\x1foptions" -> cl_kernel */
   ClipBuffer *scratch;
+  ClipProfile *profile; /* NULL: not profiled */
 };
 
 struct _ClipBuffer {
@@ -54,11 +56,11 @@ release_kernel (gpointer kernel)
   clReleaseKernel (kernel);
 }
 
-ClipQueue *
-clip_queue_new (ClipDevice *device, GError **error)
+static ClipQueue *
+new_queue (ClipDevice *device, cl_command_queue_properties properties, GError **error)
 {
   cl_int code;
-  cl_command_queue cl = clCreateCommandQueue (device->context, device->id, 0, &code);
+  cl_command_queue cl = clCreateCommandQueue (device->context, device->id, properties, &code);
   if (!cl) {
     clip_cl_error (error, code, "creating an OpenCL command queue");
     return NULL;
@@ -70,6 +72,52 @@ clip_queue_new (ClipDevice *device, GError **error)
   queue->kernels
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, release_kernel);
   return queue;
+}
+
+ClipQueue *
+clip_queue_new (ClipDevice *device, GError **error)
+{
+  return new_queue (device, 0, error);
+}
+
+ClipQueue *
+clip_queue_new_profiled (ClipDevice *device, GError **error)
+{
+  ClipQueue *queue = new_queue (device, CL_QUEUE_PROFILING_ENABLE, error);
+  if (queue)
+    queue->profile = clip_profile_new ();
+  return queue;
+}
+
+void
+clip_queue_set_label (ClipQueue *queue, double operations, const char *format, ...)
+{
+  va_list args;
+  if (!queue->profile)
+    return;
+  va_start (args, format);
+  clip_profile_set_label (queue->profile, operations, format ? g_strdup_vprintf (format, args) : g_strdup (""));
+  va_end (args);
+}
+
+gboolean
+clip_queue_is_profiled (ClipQueue *queue)
+{
+  return queue->profile != NULL;
+}
+
+void
+clip_queue_add_event (ClipQueue *queue, const char *command, cl_event event)
+{
+  g_return_if_fail (queue->profile != NULL);
+  clip_profile_add (queue->profile, command, event);
+}
+
+GPtrArray *
+clip_queue_take_profile (ClipQueue *queue, GError **error)
+{
+  g_return_val_if_fail (queue->profile != NULL, NULL);
+  return clip_queue_finish (queue, error) ? clip_profile_take (queue->profile, error) : NULL;
 }
 
 ClipQueue *
@@ -87,6 +135,7 @@ clip_queue_unref (ClipQueue *queue)
   clFinish (queue->queue);
   g_hash_table_unref (queue->kernels);
   g_clear_pointer (&queue->scratch, clip_buffer_unref);
+  g_clear_pointer (&queue->profile, clip_profile_free);
   clReleaseCommandQueue (queue->queue);
   clip_device_unref (queue->device);
   g_free (queue);
@@ -137,8 +186,11 @@ gboolean
 clip_queue_run (ClipQueue *queue, cl_kernel kernel, guint dims, const gsize *global, const gsize *local,
     GError **error)
 {
-  cl_int code
-      = clEnqueueNDRangeKernel (queue->queue, kernel, dims, NULL, global, local, 0, NULL, NULL);
+  cl_event event = NULL;
+  cl_int code = clEnqueueNDRangeKernel (
+      queue->queue, kernel, dims, NULL, global, local, 0, NULL, queue->profile ? &event : NULL);
+  if (event)
+    clip_profile_add_kernel (queue->profile, kernel, event);
   return code == CL_SUCCESS || clip_cl_error (error, code, "starting a kernel");
 }
 
@@ -241,8 +293,11 @@ clip_buffer_write (
   g_return_val_if_fail (in_bounds (buffer, offset, size), FALSE);
   if (size == 0)
     return TRUE;
-  cl_int code
-      = clEnqueueWriteBuffer (queue->queue, buffer->mem, CL_TRUE, offset, size, data, 0, NULL, NULL);
+  cl_event event = NULL;
+  cl_int code = clEnqueueWriteBuffer (
+      queue->queue, buffer->mem, CL_TRUE, offset, size, data, 0, NULL, queue->profile ? &event : NULL);
+  if (event)
+    clip_profile_add (queue->profile, "upload", event);
   return code == CL_SUCCESS || clip_cl_error (error, code, "copying to the device");
 }
 

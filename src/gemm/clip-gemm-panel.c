@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The packed-panel backend, for CPU devices: kernels/gemm-panel.cl and gemm-slices.cl say how it works. */
-#include "clip-gemm-private.h"
+#include "clip-gemm-panel-private.h"
 
 #include <string.h>
 
@@ -12,47 +12,38 @@
 #define SLICE_BYTES (192 * 1024)
 #define ITEMS_PER_UNIT 4 /* so that a core that others use does not hold up all */
 
-typedef struct {
-  guint width;    /* floats in a vector */
-  guint max_rows; /* of a register tile: 14 x 2 of 32 registers, 6 x 2 of 16 */
-} Geometry;
-
-typedef struct {
-  guint count, height, higher; /* the first `higher` tiles have height + 1 rows, the others height */
-} Tiles;
-
-static Geometry
-get_geometry (ClipDevice *device)
+ClipPanelGeometry
+clip_panel_get_geometry (ClipDevice *device)
 {
   guint width = clip_device_get_vector_width (device);
   if (width >= 16)
-    return (Geometry){ 16, 14 };
-  return (Geometry){ width >= 8 ? 8 : 4, 6 };
+    return (ClipPanelGeometry){ 16, 14 };
+  return (ClipPanelGeometry){ width >= 8 ? 8 : 4, 6 };
 }
 
-static cl_kernel
-get_kernel (ClipQueue *queue, const Geometry *geometry, const char *program, const char *name, GError **error)
+cl_kernel
+clip_panel_get_kernel (ClipQueue *queue, const ClipPanelGeometry *geometry, const char *program, const char *name, GError **error)
 {
   g_autofree char *options = g_strdup_printf ("-DVW=%u -DMAX_ROWS=%u", geometry->width, geometry->max_rows);
   return clip_queue_get_kernel (queue, program, name, options, error);
 }
 
-static Tiles
-get_tiles (guint m, guint max_rows)
+ClipPanelTiles
+clip_panel_get_tiles (guint m, guint max_rows)
 {
   guint count = (m - 1) / max_rows + 1;
-  return (Tiles){ count, m / count, m % count };
+  return (ClipPanelTiles){ count, m / count, m % count };
 }
 
-static guint
-get_panels (guint n, const Geometry *geometry)
+guint
+clip_panel_get_count (guint n, const ClipPanelGeometry *geometry)
 {
   return (n - 1) / (2 * geometry->width) + 1;
 }
 
 /* One panel: to[k][columns] = from[columns][k], in blocks of k that stay in the first-level cache. */
-static void
-pack_panel (const float *from, guint columns, guint k, guint panel_width, float *to)
+void
+clip_panel_pack (const float *from, guint columns, guint k, guint panel_width, float *to)
 {
   const guint block = 16;
   for (guint start = 0; start < k; start += block) {
@@ -74,7 +65,7 @@ pack_weight (ClipLinear *linear, ClipQueue *queue, const float *weight, guint pa
     return FALSE;
   for (guint column = 0; column < linear->n; column += panel_width) {
     guint columns = MIN (panel_width, linear->n - column);
-    pack_panel (weight + (gsize) column * linear->k, columns, linear->k, panel_width,
+    clip_panel_pack (weight + (gsize) column * linear->k, columns, linear->k, panel_width,
         to + (gsize) column * linear->k);
   }
   clip_buffer_unmap (linear->weight, queue, to);
@@ -85,8 +76,8 @@ static gboolean
 panel_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const float *bias, GError **error)
 {
   ClipDevice *device = clip_queue_get_device (queue);
-  Geometry geometry = get_geometry (device);
-  gsize columns = (gsize) get_panels (linear->n, &geometry) * 2 * geometry.width;
+  ClipPanelGeometry geometry = clip_panel_get_geometry (device);
+  gsize columns = (gsize) clip_panel_get_count (linear->n, &geometry) * 2 * geometry.width;
   linear->weight = clip_buffer_new (device, columns * linear->k * sizeof (float), error);
   if (!linear->weight || !pack_weight (linear, queue, weight, 2 * geometry.width, error))
     return FALSE;
@@ -99,13 +90,13 @@ panel_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const flo
 
 /* A as row tiles in the queue's scratch memory */
 static ClipBuffer *
-pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry,
-    const Tiles *tiles, GError **error)
+pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry,
+    const ClipPanelTiles *tiles, GError **error)
 {
   /* each tile is followed by a vector's gap, over which its last store runs */
   gsize floats = (gsize) call->m * linear->k + (gsize) tiles->count * geometry->width;
   ClipBuffer *packed = clip_queue_get_scratch (queue, floats * sizeof (float), error);
-  cl_kernel kernel = packed ? get_kernel (queue, geometry, "gemm-panel", "gemm_pack_a", error) : NULL;
+  cl_kernel kernel = packed ? clip_panel_get_kernel (queue, geometry, "gemm-panel", "gemm_pack_a", error) : NULL;
   if (!kernel)
     return NULL;
   cl_uint k = linear->k, height = tiles->height, higher = tiles->higher, lda = call->lda;
@@ -120,8 +111,8 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
   return packed;
 }
 
-static guint
-get_tiles_per_chunk (const Tiles *tiles, guint m, guint k)
+guint
+clip_panel_get_tiles_per_chunk (const ClipPanelTiles *tiles, guint m, guint k)
 {
   gsize chunks = (gsize) m * k * sizeof (float) / CHUNK_BYTES;
   return (tiles->count - 1) / CLAMP (chunks, 1, tiles->count) + 1;
@@ -155,13 +146,13 @@ get_slices (ClipQueue *queue, guint tiles, gsize tile_bytes)
 }
 
 static gboolean
-run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry, GError **error)
+run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry, GError **error)
 {
-  Tiles tiles = get_tiles (call->m, geometry->max_rows);
+  ClipPanelTiles tiles = clip_panel_get_tiles (call->m, geometry->max_rows);
   gsize tile_bytes = ((gsize) (tiles.height + 1) * linear->k + geometry->width) * sizeof (float);
   Slices s = get_slices (queue, tiles.count, tile_bytes);
   ClipBuffer *scratch = clip_queue_get_scratch (queue, s.bytes, error);
-  cl_kernel kernel = scratch ? get_kernel (queue, geometry, "gemm-slices", "gemm_slices", error) : NULL;
+  cl_kernel kernel = scratch ? clip_panel_get_kernel (queue, geometry, "gemm-slices", "gemm_slices", error) : NULL;
   cl_uint n = linear->n, k = linear->k, lda = call->lda, ldc = call->ldc;
   cl_ulong offset = call->a_offset, c_offset = call->c_offset;
   cl_int relu = call->activation != CLIP_ACTIVATION_NONE, add = call->residual != NULL;
@@ -178,16 +169,16 @@ run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, co
 
 static gboolean
 run_conv3_slices (
-    ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const Geometry *geometry, GError **error)
+    ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry, GError **error)
 {
-  Tiles line = get_tiles (call->width, geometry->max_rows);
+  ClipPanelTiles line = clip_panel_get_tiles (call->width, geometry->max_rows);
   cl_uint n = linear->n, channels = call->lda, tiles = call->m / call->width * line.count;
   cl_uint height = call->height, width = call->width;
   gsize tile_bytes
       = ((gsize) 3 * channels * (geometry->max_rows + 2) + geometry->width) * sizeof (float);
   Slices s = get_slices (queue, tiles, tile_bytes);
   ClipBuffer *scratch = clip_queue_get_scratch (queue, s.bytes, error);
-  cl_kernel kernel = scratch ? get_kernel (queue, geometry, "gemm-slices", "conv3_slices", error) : NULL;
+  cl_kernel kernel = scratch ? clip_panel_get_kernel (queue, geometry, "gemm-slices", "conv3_slices", error) : NULL;
   cl_int relu = call->activation != CLIP_ACTIVATION_NONE;
   const gsize local = 1;
   return kernel
@@ -202,19 +193,19 @@ run_conv3_slices (
 static gboolean
 panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
 {
-  Geometry geometry = get_geometry (clip_queue_get_device (queue));
-  Tiles tiles = get_tiles (call->m, geometry.max_rows);
+  ClipPanelGeometry geometry = clip_panel_get_geometry (clip_queue_get_device (queue));
+  ClipPanelTiles tiles = clip_panel_get_tiles (call->m, geometry.max_rows);
   if (is_for_slices (linear, call))
     return call->height ? run_conv3_slices (linear, queue, call, &geometry, error)
                         : run_slices (linear, queue, call, &geometry, error);
   /* a single row is its own packed form */
   gboolean is_packed = call->m == 1 && call->height == 0;
   ClipBuffer *a = is_packed ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
-  cl_kernel kernel = a ? get_kernel (queue, &geometry, "gemm-panel", "gemm_panel", error) : NULL;
+  cl_kernel kernel = a ? clip_panel_get_kernel (queue, &geometry, "gemm-panel", "gemm_panel", error) : NULL;
   if (!kernel)
     return FALSE;
-  guint panels = get_panels (linear->n, &geometry);
-  guint per_chunk = get_tiles_per_chunk (&tiles, call->m, linear->k);
+  guint panels = clip_panel_get_count (linear->n, &geometry);
+  guint per_chunk = clip_panel_get_tiles_per_chunk (&tiles, call->m, linear->k);
   cl_uint n = linear->n, k = linear->k, count = tiles.count, height = tiles.height, higher = tiles.higher;
   cl_ulong a_offset = is_packed ? call->a_offset : 0, c_offset = call->c_offset;
   cl_int activation = call->activation, add = call->residual != NULL;

@@ -52,6 +52,7 @@ struct _ClipLinear {
 
 extern const ClipLinearBackend clip_linear_panel;
 extern const ClipLinearBackend clip_linear_clblast;
+extern const ClipLinearBackend clip_linear_winograd; /* 3x3 convolutions of whole vectors of channels, nothing else */
 extern const ClipLinearBackend clip_linear_dot[2][3]; /* bf16 and int8; by level */
 
 /** clip_linear_new_with_backend: as clip_linear_new() without the choice */
@@ -82,8 +83,5 @@ ClipLinear *clip_linear_choose (ClipQueue *queue, const float *weight, const flo
 
 /** clip_linear_class_name: (transfer full): the shape class, the name of an entry in the cache */
 char *clip_linear_class_name (ClipDevice *device, guint m, guint n, guint k);
-
-/** clip_linear_measure_peak: GFLOP/s of fused multiply-adds in registers alone, -1 on error */
-double clip_linear_measure_peak (ClipQueue *queue, GError **error);
 
 G_END_DECLS

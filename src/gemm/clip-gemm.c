@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What both backends of ClipLinear share: checks, and which of them to take. */
 #include "clip-gemm-private.h"
+#include "device/clip-profile.h"
 
 #include <string.h>
 
@@ -68,6 +69,16 @@ fits (ClipBuffer *buffer, gsize offset, guint rows, guint stride, guint columns)
   return columns <= stride && end <= clip_buffer_get_size (buffer) / sizeof (float);
 }
 
+static gboolean
+run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
+{
+  clip_queue_set_label (queue, 2.0 * call->m * linear->n * linear->k, "%s %ux%ux%u",
+      call->height ? "3x3 convolution" : "product", call->m, linear->n, linear->k);
+  gboolean ok = linear->backend->run (linear, queue, call, error);
+  clip_queue_set_label (queue, 0, NULL);
+  return ok;
+}
+
 gboolean
 clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, gsize a_offset, guint lda,
     ClipActivation activation, ClipBuffer *residual, ClipBuffer *c, gsize c_offset, guint ldc, GError **error)
@@ -78,7 +89,7 @@ clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, g
   g_return_val_if_fail (fits (c, c_offset, m, ldc, linear->n), FALSE);
   g_return_val_if_fail (!residual || fits (residual, c_offset, m, ldc, linear->n), FALSE);
   const ClipLinearCall call = { m, a, a_offset, lda, activation, residual, c, c_offset, ldc, FALSE, FALSE, NULL, 0, 0 };
-  return linear->backend->run (linear, queue, &call, error);
+  return run (linear, queue, &call, error);
 }
 
 gboolean
@@ -98,7 +109,7 @@ clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipB
   g_return_val_if_fail (fits (gamma, 0, 1, linear->k, linear->k) && fits (beta, 0, 1, linear->k, linear->k), FALSE);
   const ClipLinearNorm norm = { gamma, beta, eps };
   const ClipLinearCall call = { m, x, 0, linear->k, activation, NULL, c, 0, linear->n, FALSE, pack, &norm, 0, 0 };
-  return linear->backend->run (linear, queue, &call, error);
+  return run (linear, queue, &call, error);
 }
 
 /* what a block of the next product's K takes */
@@ -120,7 +131,7 @@ clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffe
   g_return_val_if_fail (a != c && fits (c, 0, m, linear->n, linear->n), FALSE);
   const ClipLinearCall call
       = { m, a, 0, linear->k, CLIP_ACTIVATION_NONE, residual, c, 0, linear->n, TRUE, FALSE, NULL, 0, 0 };
-  return linear->backend->run (linear, queue, &call, error);
+  return run (linear, queue, &call, error);
 }
 
 gboolean
@@ -133,5 +144,5 @@ clip_linear_run_conv3 (ClipLinear *linear, ClipQueue *queue, guint batch, guint 
   g_return_val_if_fail (a != c && linear->k == 9 * channels, FALSE);
   g_return_val_if_fail (fits (a, 0, m, channels, channels) && fits (c, 0, m, linear->n, linear->n), FALSE);
   const ClipLinearCall call = { m, a, 0, channels, activation, NULL, c, 0, linear->n, FALSE, FALSE, NULL, height, width };
-  return linear->backend->run (linear, queue, &call, error);
+  return run (linear, queue, &call, error);
 }

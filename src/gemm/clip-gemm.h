@@ -36,6 +36,16 @@ typedef struct _ClipLinear ClipLinear;
  */
 ClipLinear *clip_linear_new (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias, guint n,
     guint k, guint typical_m, GError **error);
+/**
+ * clip_linear_new_conv3:
+ * @weight: (array): [n,9 channels] in the order (dy, dx, channel)
+ * @pixels: of an item, usually
+ *
+ * As clip_linear_new() for clip_linear_run_conv3() alone: in fp32 and by panels, by Winograd's minimal filtering where
+ * it is faster; GST_CLIP_GEMM=panel forces the products without it.
+ */
+ClipLinear *clip_linear_new_conv3 (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias,
+    guint n, guint channels, guint pixels, GError **error);
 void clip_linear_free (ClipLinear *linear);
 /** clip_linear_get_backend: "panel", "clblast", or e.g. "bf16 (AMX)" */
 const char *clip_linear_get_backend (ClipLinear *linear);
@@ -86,6 +96,9 @@ gboolean clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, 
  */
 gboolean clip_linear_run_conv3 (ClipLinear *linear, ClipQueue *queue, guint batch, guint height,
     guint width, ClipBuffer *a, ClipActivation activation, ClipBuffer *c, GError **error);
+
+/** clip_linear_measure_peak: GFLOP/s of fused multiply-adds in registers alone, -1 on error */
+double clip_linear_measure_peak (ClipQueue *queue, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ClipLinear, clip_linear_free)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The preprocessor: copies what the crop needs of a frame, runs kernels/preprocess.cl. */
 #include "clip-image-private.h"
+#include "device/clip-profile.h"
 
 #include <string.h>
 
@@ -161,8 +162,12 @@ upload_part (
   const gsize host_origin[] = { part->x_bytes, part->y, 0 }, origin[] = { part->offset, 0, 0 },
               region[] = { part->bytes, part->rows, 1 };
   gsize stride = frame->strides[part->plane];
+  cl_event event = NULL;
   cl_int code = clEnqueueWriteBufferRect (clip_queue_get_cl (self->queue), clip_buffer_get_mem (self->frame),
-      wait, origin, host_origin, region, part->pitch, 0, stride, 0, frame->planes[part->plane], 0, NULL, NULL);
+      wait, origin, host_origin, region, part->pitch, 0, stride, 0, frame->planes[part->plane], 0, NULL,
+      clip_queue_is_profiled (self->queue) ? &event : NULL);
+  if (event)
+    clip_queue_add_event (self->queue, "upload", event);
   return code == CL_SUCCESS || clip_cl_error (error, code, "copying a frame to the device");
 }
 

@@ -95,5 +95,7 @@ clip_load_conv (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision,
   if (kind == CLIP_CONV_3X3)
     put_channels_last (weight, out, in);
   fold (weight, out, k, &bn);
-  return clip_linear_new (queue, precision, weight, bn.bias, out, k, typical_rows, error);
+  return kind == CLIP_CONV_3X3
+             ? clip_linear_new_conv3 (queue, precision, weight, bn.bias, out, in, typical_rows, error)
+             : clip_linear_new (queue, precision, weight, bn.bias, out, k, typical_rows, error);
 }

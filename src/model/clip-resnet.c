@@ -135,7 +135,7 @@ clip_resnet_free (ClipResnet *r)
 const char *
 clip_resnet_get_gemm_backend (ClipResnet *r)
 {
-  return clip_linear_get_backend (r->blocks[0].conv2);
+  return clip_linear_get_backend (r->blocks[0].conv3);
 }
 
 typedef struct {

@@ -120,6 +120,18 @@ test_model_shapes (gconstpointer backend)
   run_case (backend, &(Case){ 1, 9, 9, 180, 170, CLIP_ACTIVATION_RELU });
 }
 
+/* Odd sides, columns that fill no panel, several items in a part and several parts */
+static void
+test_winograd (gconstpointer backend)
+{
+  static const guint sides[][2] = { { 1, 1 }, { 1, 2 }, { 2, 1 }, { 3, 3 }, { 7, 7 }, { 5, 14 }, { 15, 3 }, { 14, 14 } };
+  for (guint s = 0; s < G_N_ELEMENTS (sides); s++)
+    for (guint c = 1; c <= 3; c++)
+      run_case (backend, &(Case){ 1 + s % 3, sides[s][0], sides[s][1], 16 * c, 1 + 29 * c,
+                             s % 2 ? CLIP_ACTIVATION_RELU : CLIP_ACTIVATION_NONE });
+  run_case (backend, &(Case){ 4, 56, 56, 64, 33, CLIP_ACTIVATION_RELU });
+}
+
 static void
 add (const char *name, GTestDataFunc test)
 {
@@ -137,6 +149,7 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   add ("small", test_small);
   add ("model-shapes", test_model_shapes);
+  g_test_add_data_func ("/conv/winograd", &clip_linear_winograd, test_winograd);
   int status = g_test_run ();
   clip_queue_unref (queue);
   clip_device_unref (device);

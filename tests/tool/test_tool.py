@@ -174,6 +174,22 @@ class Bench(unittest.TestCase):
         text = tool("bench", "--all-precisions", "--model", MODEL, "--seconds", "0.1").stdout.decode()
         self.assertRegex(text, r"int8 +[0-9.]+ frames/s +[0-9.]+x of fp32")
 
+    def test_profile(self):
+        answer = tool_json("bench", "--profile", "--json", "--model", MODEL, "--seconds", "0.2")
+        stages = {stage["stage"]: stage for stage in answer["stages"]}
+        for name in ("upload", "preprocess", "patch", "attention", "layernorm", "other"):
+            self.assertGreater(stages[name]["ms"], 0)
+        products = [stage for stage in answer["stages"] if stage["stage"].startswith("product ")]
+        for stage in products:
+            m, n, k = map(int, stage["stage"].split()[1].split("x"))
+            flop = 2 * m * n * k * stage["calls"]
+            self.assertAlmostEqual(stage["gflops"] * stage["ms"] * 1e6 / flop, 1, delta=0.01)
+            self.assertAlmostEqual(stage["of_peak"], stage["gflops"] / answer["peak_gflops"], delta=0.01)
+        self.assertTrue(products)
+        self.assertLessEqual(sum(stage["ms"] for stage in answer["stages"]), answer["ms"])
+        text = tool("bench", "--profile", "--model", MODEL, "--seconds", "0.2").stdout.decode()
+        self.assertRegex(text, r"layernorm +[0-9]+ +[0-9.]+ ms +[0-9.]+ %")
+
     def test_load(self):
         load = tool_json("bench", "--load", "--json", "--model", MODEL)
         parameters = sum(math.prod(shape) for shape, _ in safetensors(MODEL / "model.safetensors")[0].values())
@@ -236,7 +252,7 @@ class Errors(unittest.TestCase):
         self.refuse(2, "no command", "guess")
         self.refuse(2, "--size", "preprocess", IMAGES[0], "-o", "x.png")
         self.refuse(2, "Unknown option", "embed", "--loud")
-        self.refuse(2, "not both", "bench", "--load", "--all-precisions")
+        self.refuse(2, "not two of them", "bench", "--load", "--all-precisions")
         self.refuse(2, "expected fp32, bf16, int8", "embed", "--precision", "int3", "--text", "a")
         self.refuse(2, "Unknown option", "tokenize", "--precision", "bf16", "a")
 
