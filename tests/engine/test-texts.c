@@ -347,7 +347,9 @@ test_drop (void)
   g_autoptr (ClipEncodedPrompts) first = encode_in (engine, "a dog;a cat");
   gsize with = clip_device_get_allocated (device);
   g_assert_cmpuint (with - without, >=, weights * sizeof (float));
+  g_mutex_lock (&engine->lock);
   engine->text_idle = 50 * G_TIME_SPAN_MILLISECOND;
+  g_mutex_unlock (&engine->lock);
   g_autoptr (ClipEncodedPrompts) second = encode_in (engine, "a dog"); /* wakes the worker, which sees the new time */
   scratch = wait_for_drop (device, with - weights * sizeof (float)) - without;
   g_assert_cmpuint (scratch, <=, with - without - weights * sizeof (float));
