@@ -110,7 +110,8 @@ add_object (Attachment *a, GstClipTrack *track, const GstClipRegion *region, gbo
   if (region->roi)
     add_roi_param (region->roi, result, a->config->name);
   gst_clip_analytics_add_labels (a->buffer, region, result);
-  g_array_append_vals (a->embeddings, track->embedding, track->embed_dim);
+  if (a->settings->tensor_meta)
+    g_array_append_vals (a->embeddings, track->embedding, track->embed_dim);
   gst_clip_meta_append (&a->objects, object);
 }
 

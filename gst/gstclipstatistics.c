@@ -16,6 +16,13 @@ inferences_per_second (const GstClipStatistics *s)
   return s->inferred > 1 && s->last > s->first ? (s->inferred - 1) * 1e6 / (s->last - s->first) : 0.0;
 }
 
+/* In milliseconds */
+static gdouble
+latency_mean (const GstClipStatistics *s)
+{
+  return s->inferred ? s->latency_sum * 1e-3 / s->inferred : 0.0;
+}
+
 static gdouble
 batch_mean (ClipEngine *engine)
 {
@@ -49,7 +56,7 @@ gst_clip_statistics_get (GstClipClassify *self, const char *name, GValue *value)
     const char *name;
     gdouble number;
   } numbers[] = { { "fps", frames_per_second (&s) }, { "inference-fps", inferences_per_second (&s) },
-    { "latency-mean", s.inferred ? s.latency_sum * 1e-3 / s.inferred : 0.0 },
+    { "latency-mean", latency_mean (&s) },
     { "latency-max", s.latency_max * 1e-3 }, { "batch-mean", batch_mean (engine) } };
   for (guint i = 0; i < G_N_ELEMENTS (counts); i++) {
     if (g_str_equal (name, counts[i].name)) {
@@ -81,7 +88,7 @@ gst_clip_statistics_post (GstClipClassify *self, GstClockTime interval)
       "frames-reused", G_TYPE_UINT64, s.reused, "frames-skipped", G_TYPE_UINT64, s.skipped, "frames-dropped",
       G_TYPE_UINT64, s.dropped, "frames-late", G_TYPE_UINT64, s.late, "fps", G_TYPE_DOUBLE, frames_per_second (&s),
       "inference-fps", G_TYPE_DOUBLE, inferences_per_second (&s), "latency-mean", G_TYPE_DOUBLE,
-      s.inferred ? s.latency_sum * 1e-3 / s.inferred : 0.0, "latency-max", G_TYPE_DOUBLE, s.latency_max * 1e-3,
+      latency_mean (&s), "latency-max", G_TYPE_DOUBLE, s.latency_max * 1e-3,
       "batch-mean", G_TYPE_DOUBLE, batch_mean (engine), NULL);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), fields));
 }
@@ -96,5 +103,5 @@ gst_clip_statistics_log (GstClipClassify *self)
       G_GUINT64_FORMAT " given up for a newer one, %" G_GUINT64_FORMAT " late; %.1f ms to a result, at most %.1f; %.1f in a "
       "batch",
       s.frames, frames_per_second (&s), s.inferred, s.skipped, s.dropped, s.late,
-      s.inferred ? s.latency_sum * 1e-3 / s.inferred : 0.0, s.latency_max * 1e-3, batch_mean (engine));
+      latency_mean (&s), s.latency_max * 1e-3, batch_mean (engine));
 }

@@ -26,5 +26,7 @@ guint clip_panel_get_count (guint n, const ClipPanelGeometry *geometry);
 guint clip_panel_get_tiles_per_chunk (const ClipPanelTiles *tiles, guint m, guint k);
 /** clip_panel_pack: one panel: to[k][columns] = from[columns][k], columns up to @panel_width are zeros */
 void clip_panel_pack (const float *from, guint columns, guint k, guint panel_width, float *to);
+/** clip_panel_pack_bias: makes @linear's bias: @bias: (nullable), and zeros up to @columns */
+gboolean clip_panel_pack_bias (ClipLinear *linear, ClipQueue *queue, const float *bias, gsize columns, GError **error);
 
 G_END_DECLS

@@ -72,6 +72,16 @@ pack_weight (ClipLinear *linear, ClipQueue *queue, const float *weight, guint pa
   return TRUE;
 }
 
+gboolean
+clip_panel_pack_bias (ClipLinear *linear, ClipQueue *queue, const float *bias, gsize columns, GError **error)
+{
+  g_autofree float *padded = g_new0 (float, columns);
+  if (bias)
+    memcpy (padded, bias, linear->n * sizeof (float));
+  linear->bias = clip_buffer_new (clip_queue_get_device (queue), columns * sizeof (float), error);
+  return linear->bias && clip_buffer_write (linear->bias, queue, 0, padded, columns * sizeof (float), error);
+}
+
 static gboolean
 panel_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const float *bias, GError **error)
 {
@@ -81,11 +91,7 @@ panel_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const flo
   linear->weight = clip_buffer_new (device, columns * linear->k * sizeof (float), error);
   if (!linear->weight || !pack_weight (linear, queue, weight, 2 * geometry.width, error))
     return FALSE;
-  g_autofree float *padded = g_new0 (float, columns);
-  if (bias)
-    memcpy (padded, bias, linear->n * sizeof (float));
-  linear->bias = clip_buffer_new (device, columns * sizeof (float), error);
-  return linear->bias && clip_buffer_write (linear->bias, queue, 0, padded, columns * sizeof (float), error);
+  return clip_panel_pack_bias (linear, queue, bias, columns, error);
 }
 
 /* A as row tiles in the queue's scratch memory */

@@ -68,11 +68,7 @@ winograd_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const 
   linear->weight = clip_buffer_new (device, columns * (linear->k / 9) * POINTS * sizeof (float), error);
   if (!linear->weight || !pack_weight (linear, queue, weight, 2 * geometry.width, error))
     return FALSE;
-  g_autofree float *padded = g_new0 (float, columns);
-  if (bias)
-    memcpy (padded, bias, linear->n * sizeof (float));
-  linear->bias = clip_buffer_new (device, columns * sizeof (float), error);
-  return linear->bias && clip_buffer_write (linear->bias, queue, 0, padded, columns * sizeof (float), error);
+  return clip_panel_pack_bias (linear, queue, bias, columns, error);
 }
 
 /* The tiles of 2x2 outputs are the rows of the products */

@@ -38,6 +38,15 @@ classifier_of (GstHarness *h)
   return classifier;
 }
 
+void
+append_structure (GValue *array, GstStructure *structure)
+{
+  GValue value = G_VALUE_INIT;
+  g_value_init (&value, GST_TYPE_STRUCTURE);
+  g_value_take_boxed (&value, structure);
+  gst_value_array_append_and_take_value (array, &value);
+}
+
 static const GValue *
 objects_of (GstBuffer *buffer)
 {

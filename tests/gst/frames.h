@@ -14,6 +14,8 @@ char *caps_of (const char *format, guint width, guint height);
 /** (transfer full): the harness wraps what it parses in a bin */
 GstElement *classifier_of (GstHarness *h);
 
+/** Puts @structure (transfer full) into a GstValueArray */
+void append_structure (GValue *array, GstStructure *structure);
 /** How many objects the buffer's GstClipMeta has, and the nth */
 guint count_objects (GstBuffer *buffer);
 const GstStructure *nth_object (GstBuffer *buffer, guint n);

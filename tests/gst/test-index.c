@@ -13,15 +13,6 @@ typedef struct {
   guint age; /* frames */
 } Object;
 
-static void
-append (GValue *array, GstStructure *structure)
-{
-  GValue value = G_VALUE_INIT;
-  g_value_init (&value, GST_TYPE_STRUCTURE);
-  g_value_take_boxed (&value, structure);
-  gst_value_array_append_and_take_value (array, &value);
-}
-
 static GstStructure *
 make_object (const Object *object)
 {
@@ -43,7 +34,7 @@ make_buffer (const char *caps, guint index, const Object *objects)
   GValue array = G_VALUE_INIT;
   g_value_init (&array, GST_TYPE_ARRAY);
   for (; objects->age != G_MAXUINT; objects++)
-    append (&array, make_object (objects));
+    append_structure (&array, make_object (objects));
   GstStructure *meta = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, "GstClipMeta"));
   gst_structure_set (meta, "model", G_TYPE_STRING, "m", NULL);
   gst_structure_take_value (meta, "objects", &array);

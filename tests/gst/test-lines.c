@@ -8,15 +8,6 @@
 #define CAPS "video/x-raw,format=GRAY8,width=8,height=8,framerate=10/1"
 #define FRAME (GST_SECOND / 10)
 
-static void
-append (GValue *array, GstStructure *structure)
-{
-  GValue value = G_VALUE_INIT;
-  g_value_init (&value, GST_TYPE_STRUCTURE);
-  g_value_take_boxed (&value, structure);
-  gst_value_array_append_and_take_value (array, &value);
-}
-
 /* An object with one label, which passed unless it is "-" */
 static GstStructure *
 new_object (const char *label, guint64 id)
@@ -26,7 +17,7 @@ new_object (const char *label, guint64 id)
       "h", G_TYPE_UINT, 8, "inferred", G_TYPE_BOOLEAN, TRUE, "age", G_TYPE_UINT64, (guint64) 0, NULL);
   g_value_init (&labels, GST_TYPE_ARRAY);
   g_value_init (&top, GST_TYPE_ARRAY);
-  append (&labels, gst_structure_new ("label", "label", G_TYPE_STRING, label, "label-id", G_TYPE_UINT, 0, "cosine",
+  append_structure (&labels, gst_structure_new ("label", "label", G_TYPE_STRING, label, "label-id", G_TYPE_UINT, 0, "cosine",
                        G_TYPE_DOUBLE, 0.0 / 0.0, "confidence", G_TYPE_DOUBLE, 0.5, "negative", G_TYPE_BOOLEAN, FALSE,
                        "passed", G_TYPE_BOOLEAN, TRUE, NULL));
   g_value_init (&first, G_TYPE_UINT);
@@ -50,7 +41,7 @@ new_result (const char *what, guint frame)
   g_value_init (&objects, GST_TYPE_ARRAY);
   for (guint i = 0; words[i]; i++) {
     const char *equals = strchr (words[i], '=');
-    append (&objects, new_object (equals ? equals + 1 : words[i], equals ? g_ascii_strtoull (words[i], NULL, 10) : 0));
+    append_structure (&objects, new_object (equals ? equals + 1 : words[i], equals ? g_ascii_strtoull (words[i], NULL, 10) : 0));
   }
   gst_structure_set (fields, "model", G_TYPE_STRING, "m", "prompts-serial", G_TYPE_UINT, 1, "logit-scale", G_TYPE_DOUBLE,
       1.0, NULL);

@@ -12,15 +12,6 @@ typedef struct {
   const char *labels; /* separated by ; best first */
 } Object;
 
-static void
-append (GValue *array, GstStructure *structure)
-{
-  GValue value = G_VALUE_INIT;
-  g_value_init (&value, GST_TYPE_STRUCTURE);
-  g_value_take_boxed (&value, structure);
-  gst_value_array_append_and_take_value (array, &value);
-}
-
 static GstStructure *
 new_object (const Object *o, gdouble confidence)
 {
@@ -33,7 +24,7 @@ new_object (const Object *o, gdouble confidence)
     g_value_init (&id, G_TYPE_UINT);
     g_value_set_uint (&id, i);
     gst_value_array_append_and_take_value (&top, &id);
-    append (&labels, gst_structure_new ("label", "label", G_TYPE_STRING, names[i], "label-id", G_TYPE_UINT, i, "cosine",
+    append_structure (&labels, gst_structure_new ("label", "label", G_TYPE_STRING, names[i], "label-id", G_TYPE_UINT, i, "cosine",
         G_TYPE_DOUBLE, 0.3, "confidence", G_TYPE_DOUBLE, confidence / (i + 1), NULL));
   }
   GstStructure *object = gst_structure_new ("object", "x", G_TYPE_UINT, o->x, "y", G_TYPE_UINT, o->y, "w", G_TYPE_UINT,
@@ -52,7 +43,7 @@ new_result (const char *caps, const Object *objects, guint n, gdouble confidence
   GstStructure *fields = gst_custom_meta_get_structure (gst_buffer_add_custom_meta (buffer, "GstClipMeta"));
   g_value_init (&array, GST_TYPE_ARRAY);
   for (guint i = 0; i < n; i++)
-    append (&array, new_object (&objects[i], confidence));
+    append_structure (&array, new_object (&objects[i], confidence));
   gst_structure_take_value (fields, "objects", &array);
   return buffer;
 }
