@@ -127,7 +127,7 @@ static ulong place (const uint n, const uint tile, const uint stride, const uint
     for (uint block = blocks; block > 0; block--, a += stride * BLOCK, w += 2 * BLOCK) { \
       for (int i = 0; i < BLOCK; i++, next += step) { \
         const ivec w0 = w[i], w1 = w[BLOCK + i]; \
-        PREFETCH (next); \
+        PREFETCH (next, SECOND_LEVEL); \
         _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
           const ivec x = (ivec) a[r * BLOCK + i]; \
           DOT (c[r][0], x, w0); \
@@ -219,7 +219,7 @@ static void multiply_tiles (const uint blocks, const uint stride, __global const
   __asm__ volatile ("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" : : : "memory");
   for (uint block = blocks; block > 0; block--, a += stride * BLOCK, a1 += stride * BLOCK, w += 2 * BLOCK) {
     for (uint i = 0; i < lines; i++, next += 64)
-      PREFETCH (next);
+      PREFETCH (next, SECOND_LEVEL);
     __asm__ volatile (LOAD (4, 0) LOAD (6, 1) LOAD (7, 2) TILE_DOT (0, 4, 6) TILE_DOT (1, 4, 7)
         : : "r"(a), "r"(w), "r"(w + BLOCK), "r"(line) : "memory");
     if (two)

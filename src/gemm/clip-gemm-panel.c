@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A chunk of A rows together with a panel of W stays in the second-level cache. */
-#define CHUNK_BYTES (512 * 1024)
+#define CHUNK_BYTES (1024 * 1024)
 /* When A is packed in slices: W and a slice of A stay in the second-level cache */
 #define SLICE_MIN_A (512 * 1024)
 #define SLICE_MAX_W (1024 * 1024)
