@@ -60,7 +60,7 @@ measure (ClipModel *model, ClipPromptSet *set, char **templates, Texts *result, 
   result->seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   result->flops = clip_model_get_text_flops (model) - flops;
   result->texts = count_texts (set, templates);
-  result->padded_flops = result->texts * clip_text_get_flops (config, 1, config->context_length);
+  result->padded_flops = result->texts * clip_text_get_flops (config, 1, config->context_length, FALSE);
   return TRUE;
 }
 

@@ -222,7 +222,7 @@ encode_bucket (ClipModel *model, GArray **tokens, const guint *order, guint coun
   ClipBuffer *raw;
   for (guint i = 0; i < count; i++)
     batch[i] = tokens[order[i]];
-  model->text_flops += clip_text_get_flops (model->config, count, batch[count - 1]->len);
+  model->text_flops += clip_text_get_flops (model->config, count, batch[count - 1]->len, TRUE);
   if (!clip_text_run (
           model->text, model->queue, &model->scratch, batch, count, &model->trace, &raw, error)
       || !read_embeddings (model, raw, count, values, lengths, error))

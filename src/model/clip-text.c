@@ -94,12 +94,12 @@ clip_text_new (const ClipModelConfig *config, ClipPrecision precision)
 }
 
 double
-clip_text_get_flops (const ClipModelConfig *config, guint n, guint length)
+clip_text_get_flops (const ClipModelConfig *config, guint n, guint length, gboolean only_ends)
 {
   const ClipTransformerConfig *t = &config->text;
-  double w = t->width, rows = (double) n * length;
-  double block = rows * w * (4.0 * w + 2.0 * t->mlp_width) + 2.0 * rows * length * w;
-  return 2.0 * (t->layers * block + (double) n * w * config->embed_dim);
+  double w = t->width, rows = (double) n * length, rows_after = (double) n * (only_ends ? 1 : length);
+  double attention = rows * w * (3.0 * w + 2.0 * length), after = w * (w + 2.0 * t->mlp_width);
+  return 2.0 * (t->layers * attention + ((t->layers - 1) * rows + rows_after) * after + (double) n * w * config->embed_dim);
 }
 
 void
@@ -158,15 +158,17 @@ upload (ClipText *t, ClipQueue *queue, GArray **tokens, guint n, guint length, G
          && clip_buffer_write (t->ends, queue, 0, ends, n * sizeof (gint32), error);
 }
 
-/* ln_final of every row is needed only by the trace; the result needs the end rows alone. */
+/* ids -> x [n, width]: the end rows after the last block. A trace is shown ln_final of every row. */
 static gboolean
-trace_final (ClipText *t, ClipQueue *q, ClipScratch *s, guint rows, const ClipTrace *trace, GError **error)
+run_blocks (ClipText *t, ClipQueue *q, ClipScratch *s, guint n, guint length, const ClipTrace *trace, GError **error)
 {
+  guint w = t->width, rows = n * length;
   if (!trace->func)
-    return TRUE;
-  return clip_op_layernorm (q, s->x, 0, t->width, t->ln_final.gamma, t->ln_final.beta, t->eps, rows,
-             t->width, s->norm, error)
-         && clip_trace (trace, q, s->norm, rows, t->width, error, "text.ln_final");
+    return clip_transformer_run (t->transformer, q, s, n, length, t->causal, t->ends, trace, error);
+  return clip_transformer_run (t->transformer, q, s, n, length, t->causal, NULL, trace, error)
+         && clip_op_layernorm (q, s->x, 0, w, t->ln_final.gamma, t->ln_final.beta, t->eps, rows, w, s->norm, error)
+         && clip_trace (trace, q, s->norm, rows, w, error, "text.ln_final")
+         && clip_scratch_keep_rows (s, q, t->ends, n, w, error);
 }
 
 gboolean
@@ -181,11 +183,9 @@ clip_text_run (ClipText *t, ClipQueue *q, ClipScratch *s, GArray **tokens, guint
       || !upload (t, q, tokens, n, length, error)
       || !clip_op_embed_text (q, t->ids, t->table, t->positions, n, length, w, s->x, error)
       || !clip_trace (trace, q, s->x, rows, w, error, "text.embeddings")
-      || !clip_transformer_run (t->transformer, q, s, n, length, t->causal, trace, error)
-      || !trace_final (t, q, s, rows, trace, error)
-      || !clip_op_gather_rows (q, s->x, t->ends, n, w, s->norm, error)
+      || !run_blocks (t, q, s, n, length, trace, error)
       || !clip_op_layernorm (
-          q, s->norm, 0, w, t->ln_final.gamma, t->ln_final.beta, t->eps, n, w, s->norm, error)
+          q, s->x, 0, w, t->ln_final.gamma, t->ln_final.beta, t->eps, n, w, s->norm, error)
       || !clip_trace (trace, q, s->norm, n, w, error, "text.pooled")
       || !clip_linear_run (t->projection, q, n, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0,
           t->embed_dim, error))

@@ -20,8 +20,11 @@ gboolean clip_text_load_step (ClipText *text, ClipQueue *queue, ClipWeights *wei
 gboolean clip_text_is_loaded (const ClipText *text);
 void clip_text_free (ClipText *text);
 
-/** clip_text_get_flops: operations (two for a multiply-add) of matrix products and attention for [n,length] tokens */
-double clip_text_get_flops (const ClipModelConfig *config, guint n, guint length);
+/**
+ * clip_text_get_flops: operations (two for a multiply-add) of matrix products and attention for [n,length] tokens
+ * @only_ends: as here, where the last block computes nothing but the end rows after its attention
+ */
+double clip_text_get_flops (const ClipModelConfig *config, guint n, guint length, gboolean only_ends);
 
 /**
  * clip_text_run:

@@ -168,10 +168,22 @@ run_normalised (const ClipTransformer *t, guint i, const char *step, const ClipN
          && clip_linear_run (linear, q, rows, s->norm, 0, w, activation, NULL, to, 0, n, error);
 }
 
-/* x += out (attention (qkv (ln_1 (x)))). When traced, the sum is split so that its term can be read. */
+gboolean
+clip_scratch_keep_rows (ClipScratch *s, ClipQueue *queue, ClipBuffer *kept, guint count, guint width, GError **error)
+{
+  if (!clip_op_gather_rows (queue, s->x, kept, count, width, s->norm, error))
+    return FALSE;
+  ClipBuffer *x = s->norm;
+  s->norm = s->x;
+  s->x = x;
+  return TRUE;
+}
+
+/* x += out (attention (qkv (ln_1 (x)))), for the rows that are kept. When traced, the sum is split so that its term can
+ * be read. */
 static gboolean
 run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint batch, guint length,
-    gboolean causal, const ClipTrace *trace, GError **error)
+    gboolean causal, ClipBuffer *kept, const ClipTrace *trace, GError **error)
 {
   const Block *b = &t->blocks[i];
   guint w = t->config.width, rows = batch * length;
@@ -184,6 +196,13 @@ run_attention (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, 
       && (!clip_linear_run (b->out, q, rows, heads, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0, w, error)
           || !clip_trace (trace, q, s->qkv, rows, w, error, "%s.block.%u.attn", t->tower, i)))
     return FALSE;
+  if (kept) {
+    rows = batch;
+    if (!clip_op_gather_rows (q, heads, kept, rows, w, s->qkv, error)
+        || !clip_scratch_keep_rows (s, q, kept, rows, w, error))
+      return FALSE;
+    heads = s->qkv;
+  }
   return clip_linear_run (b->out, q, rows, heads, 0, w, CLIP_ACTIVATION_NONE, s->x, s->x, 0, w, error);
 }
 
@@ -208,14 +227,17 @@ run_mlp (const ClipTransformer *t, guint i, ClipQueue *q, ClipScratch *s, guint 
 
 gboolean
 clip_transformer_run (ClipTransformer *t, ClipQueue *queue, ClipScratch *scratch, guint batch, guint length,
-    gboolean causal, const ClipTrace *trace, GError **error)
+    gboolean causal, ClipBuffer *kept, const ClipTrace *trace, GError **error)
 {
-  guint rows = batch * length, w = t->config.width;
+  guint w = t->config.width;
   for (guint i = 0; i < t->config.layers; i++) {
-    if (!run_attention (t, i, queue, scratch, batch, length, causal, trace, error)
+    /* a trace wants to see every row */
+    ClipBuffer *keep = i + 1 == t->config.layers && !trace->func ? kept : NULL;
+    guint rows = keep ? batch : batch * length;
+    if (!run_attention (t, i, queue, scratch, batch, length, causal, keep, trace, error)
         || !run_mlp (t, i, queue, scratch, rows, trace, error)
         || !clip_trace (trace, queue, scratch->x, rows, w, error, "%s.block.%u", t->tower, i))
       return FALSE;
   }
-  return TRUE;
+  return !kept || !trace->func || clip_scratch_keep_rows (scratch, queue, kept, batch, w, error);
 }

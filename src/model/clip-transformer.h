@@ -50,9 +50,14 @@ const char *clip_transformer_get_gemm_backend (ClipTransformer *transformer);
  * clip_transformer_run:
  * @scratch: x holds the input [batch*length, width] and then the output
  * @causal: token i sees tokens 0..i
+ * @kept: (nullable): int32 [batch], the row of each item that is wanted: then x becomes [batch, width], and what the last
+ *   block does to the other rows after its attention is not computed
  */
 gboolean clip_transformer_run (ClipTransformer *transformer, ClipQueue *queue, ClipScratch *scratch,
-    guint batch, guint length, gboolean causal, const ClipTrace *trace, GError **error);
+    guint batch, guint length, gboolean causal, ClipBuffer *kept, const ClipTrace *trace, GError **error);
+/** clip_scratch_keep_rows: x becomes its rows @kept, int32 [count]; norm's value is lost */
+gboolean clip_scratch_keep_rows (
+    ClipScratch *scratch, ClipQueue *queue, ClipBuffer *kept, guint count, guint width, GError **error);
 
 /** clip_load_vector: a tensor of @count floats as a device buffer */
 ClipBuffer *clip_load_vector (ClipQueue *queue, ClipWeights *weights, gsize count, GError **error,

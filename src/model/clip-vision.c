@@ -12,6 +12,8 @@ struct _ClipVision {
   guint mlp_width;
   ClipLinear *patch_embed; /* [width, 3 patch patch] */
   ClipBuffer *class_embedding, *positions; /* no class_embedding in SigLIP */
+  ClipBuffer *class_rows;                  /* int32 [class_rows_size]: of the class tokens */
+  guint class_rows_size;
   ClipNorm ln_pre, ln_post;                /* no ln_pre in SigLIP */
   ClipTransformer *transformer;
   ClipLinear *projection; /* [embed_dim, width]; or: */
@@ -84,6 +86,7 @@ clip_vision_free (ClipVision *v)
   g_clear_pointer (&v->resnet, clip_resnet_free);
   g_clear_pointer (&v->patch_embed, clip_linear_free);
   g_clear_pointer (&v->class_embedding, clip_buffer_unref);
+  g_clear_pointer (&v->class_rows, clip_buffer_unref);
   g_clear_pointer (&v->positions, clip_buffer_unref);
   clip_norm_clear (&v->ln_pre);
   clip_norm_clear (&v->ln_post);
@@ -101,10 +104,27 @@ clip_vision_get_gemm_backend (ClipVision *v)
 }
 
 static gboolean
-reserve (const ClipVision *v, ClipScratch *s, ClipQueue *queue, guint n, GError **error)
+reserve_class_rows (ClipVision *v, ClipQueue *queue, guint n, GError **error)
+{
+  if (n <= v->class_rows_size)
+    return TRUE;
+  g_autofree gint32 *rows = g_new (gint32, n);
+  for (guint i = 0; i < n; i++)
+    rows[i] = (gint32) (i * v->tokens);
+  g_clear_pointer (&v->class_rows, clip_buffer_unref);
+  v->class_rows_size = 0;
+  v->class_rows = clip_buffer_new (clip_queue_get_device (queue), n * sizeof (gint32), error);
+  if (!v->class_rows || !clip_buffer_write (v->class_rows, queue, 0, rows, n * sizeof (gint32), error))
+    return FALSE;
+  v->class_rows_size = n;
+  return TRUE;
+}
+
+static gboolean
+reserve (ClipVision *v, ClipScratch *s, ClipQueue *queue, guint n, GError **error)
 {
   gsize rows = (gsize) n * v->tokens;
-  return clip_scratch_reserve (s, clip_queue_get_device (queue), rows * v->width,
+  return reserve_class_rows (v, queue, n, error) && clip_scratch_reserve (s, clip_queue_get_device (queue), rows * v->width,
       MAX (rows * 3 * v->width, (gsize) n * v->embed_dim),
       rows * MAX (v->mlp_width, patch_inputs (v)), error);
 }
@@ -128,15 +148,14 @@ embed (const ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels, gu
                  && clip_trace (trace, q, s->x, rows, w, error, "vision.ln_pre")));
 }
 
-/* x -> *out [n, embed_dim]: ln_post of the class token, row 0 of each item, projected */
+/* x -> *out [n, embed_dim]: ln_post of the class tokens [n, width], projected */
 static gboolean
 project (ClipVision *v, ClipQueue *q, ClipScratch *s, guint n, const ClipTrace *trace, ClipBuffer **out,
     GError **error)
 {
   guint w = v->width;
   *out = s->qkv;
-  return clip_op_layernorm (q, s->x, 0, (gsize) v->tokens * w, v->ln_post.gamma, v->ln_post.beta, v->eps, n,
-             w, s->norm, error)
+  return clip_op_layernorm (q, s->x, 0, w, v->ln_post.gamma, v->ln_post.beta, v->eps, n, w, s->norm, error)
          && clip_trace (trace, q, s->norm, n, w, error, "vision.pooled")
          && clip_linear_run (v->projection, q, n, s->norm, 0, w, CLIP_ACTIVATION_NONE, NULL, s->qkv, 0,
              v->embed_dim, error);
@@ -163,7 +182,9 @@ clip_vision_run (ClipVision *v, ClipQueue *q, ClipScratch *s, ClipBuffer *pixels
   if (v->resnet)
     return clip_resnet_run (v->resnet, q, s, pixels, n, trace, out, error);
   *out = NULL;
-  return reserve (v, s, q, n, error) && embed (v, q, s, pixels, n, trace, error)
-         && clip_transformer_run (v->transformer, q, s, n, v->tokens, FALSE, trace, error)
+  if (!reserve (v, s, q, n, error) || !embed (v, q, s, pixels, n, trace, error))
+    return FALSE;
+  ClipBuffer *kept = v->head ? NULL : v->class_rows;
+  return clip_transformer_run (v->transformer, q, s, n, v->tokens, FALSE, kept, trace, error)
          && (v->head ? pool (v, q, s, n, trace, out, error) : project (v, q, s, n, trace, out, error));
 }
