@@ -6,6 +6,9 @@
 //
 // Options: -DBYTES=0|1 (bfloat16 or 8 bits), -DNORM=0|1: with it A = (source - mean) / sqrt (var + eps) * gamma + beta
 // of each row, as layernorm in rows.cl: one way less through memory.
+#define VW 16
+#include "vector.cl"
+
 #define TAPS 9
 #define BLOCK_BYTES 64
 
@@ -13,10 +16,12 @@
 #define PER_BLOCK 64 // values
 typedef uchar value_t;
 typedef uchar16 values_t;
+typedef uchar16 __attribute__ ((aligned (1))) loose_values;
 #else
 #define PER_BLOCK 32
 typedef ushort value_t;
 typedef ushort16 values_t;
+typedef ushort16 __attribute__ ((aligned (2))) loose_values;
 #endif
 
 typedef struct {
@@ -31,7 +36,7 @@ static float sum_row (__global const float *x, const uint length, const float me
   float sum = 0.0f;
   uint i = 0;
   for (; i + 16 <= length; i += 16) {
-    const float16 d = vload16 (0, x + i) - mean;
+    const float16 d = VLOAD (0, x + i) - mean;
     sum16 += square ? d * d : d;
   }
   for (; i < length; i++)
@@ -48,11 +53,11 @@ static Norm find_norm (__global const float *x, const uint length, __global cons
   return (Norm) { mean, 1.0f / sqrt (sum_row (x, length, mean, 1) / length + eps), gamma, beta };
 }
 
-#define FETCH16(x, i) fma ((vload16 (0, x + i) - norm.mean) * norm.scale, vload16 (0, norm.gamma + i), \
-    vload16 (0, norm.beta + i))
+#define FETCH16(x, i) fma ((VLOAD (0, x + i) - norm.mean) * norm.scale, VLOAD (0, norm.gamma + i), \
+    VLOAD (0, norm.beta + i))
 #define FETCH(x, i) fma ((x[i] - norm.mean) * norm.scale, norm.gamma[i], norm.beta[i])
 #else
-#define FETCH16(x, i) vload16 (0, x + i)
+#define FETCH16(x, i) VLOAD (0, x + i)
 #define FETCH(x, i) x[i]
 #endif
 
@@ -154,7 +159,7 @@ __kernel void gemm_dot_pack (const uint k, const uint blocks, const uint height,
     __global const float *const x = from[s];
     for (uint i = 0; i < length;) {
       if (left >= 16 && i + 16 <= length) {
-        vstore16 (reduce (x ? FETCH16 (x, i) : (float16) 0.0f, range), 0, to);
+        *(__global loose_values *) to = reduce (x ? FETCH16 (x, i) : (float16) 0.0f, range);
         i += 16, to += 16, left -= 16;
       } else {
         *to++ = reduce ((float16) (x ? FETCH (x, i) : 0.0f), range).s0;

@@ -36,16 +36,19 @@ typedef vec acc;
 #define CONVERT_USHORT convert_ushort16
 #define AS_UINT as_uint16
 typedef uint16 uvec;
+typedef ushort16 __attribute__ ((aligned (2))) loose_shorts;
 #elif VW == 8
 #define CONVERT_VEC convert_float8
 #define CONVERT_USHORT convert_ushort8
 #define AS_UINT as_uint8
 typedef uint8 uvec;
+typedef ushort8 __attribute__ ((aligned (2))) loose_shorts;
 #else
 #define CONVERT_VEC convert_float4
 #define CONVERT_USHORT convert_ushort4
 #define AS_UINT as_uint4
 typedef uint4 uvec;
+typedef ushort4 __attribute__ ((aligned (2))) loose_shorts;
 #endif
 
 #if LEVEL == 0
@@ -73,7 +76,7 @@ static acc dot_words (const acc c, const ivec x, const ivec w)
 static void store_bf16 (const vec x, __global ushort *to)
 {
   const uvec bits = AS_UINT (x), rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-  VSTORE (CONVERT_USHORT (select (rounded, bits >> 16 | 64u, (bits & 0x7fffffffu) > 0x7f800000u)), 0, to);
+  *(__global loose_shorts *) to = CONVERT_USHORT (select (rounded, bits >> 16 | 64u, (bits & 0x7fffffffu) > 0x7f800000u));
 }
 
 // What the end of a row's products needs, for one panel

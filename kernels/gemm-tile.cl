@@ -1,29 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What gemm-panel.cl and gemm-slices.cl share: vectors, the products of a tile, its packing and its end.
+// What gemm-panel.cl and gemm-slices.cl share: the products of a tile, its packing and its end.
 // Options: -DVW=16|8|4 floats in a vector register, -DMAX_ROWS=14|6.
 
-#if VW == 16
-typedef float16 vec;
-typedef int16 ivec;
-#define VLOAD vload16
-#define VSTORE vstore16
-#define AS_VEC as_float16
-#define AS_INT as_int16
-#elif VW == 8
-typedef float8 vec;
-typedef int8 ivec;
-#define VLOAD vload8
-#define VSTORE vstore8
-#define AS_VEC as_float8
-#define AS_INT as_int8
-#else
-typedef float4 vec;
-typedef int4 ivec;
-#define VLOAD vload4
-#define VSTORE vstore4
-#define AS_VEC as_float4
-#define AS_INT as_int4
-#endif
+#include "vector.cl"
 
 // The next panel is asked for while this one is used, evenly over its tiles: a panel is read from
 // memory once and then kept in the second-level cache, and without this its first tile waits. From there both
@@ -107,48 +86,14 @@ static void store (const vec value, const uint valid, const int add, const int r
     VSTORE (relu ? rectify (x) : x, 0, out);
     return;
   }
-  float part[VW];
-  VSTORE (value, 0, part);
+  union {
+    vec whole;
+    float part[VW];
+  } u = { value };
   for (uint i = 0; i < valid; i++) {
-    const float x = add ? part[i] + residual[i] : part[i];
+    const float x = add ? u.part[i] + residual[i] : u.part[i];
     out[i] = relu && x < 0.0f ? 0.0f : x;
   }
-}
-
-// One round of the perfect shuffle; log2 (VW) of them transpose VW vectors.
-static void shuffle_round (const vec *from, vec *to)
-{
-  _Pragma ("unroll") for (int i = 0; i < VW / 2; i++) {
-    const vec x = from[i], y = from[i + VW / 2];
-#if VW == 16
-    to[2 * i] = (vec) (x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3, x.s4, y.s4, x.s5, y.s5,
-        x.s6, y.s6, x.s7, y.s7);
-    to[2 * i + 1] = (vec) (x.s8, y.s8, x.s9, y.s9, x.sa, y.sa, x.sb, y.sb, x.sc, y.sc, x.sd, y.sd,
-        x.se, y.se, x.sf, y.sf);
-#elif VW == 8
-    to[2 * i] = (vec) (x.s0, y.s0, x.s1, y.s1, x.s2, y.s2, x.s3, y.s3);
-    to[2 * i + 1] = (vec) (x.s4, y.s4, x.s5, y.s5, x.s6, y.s6, x.s7, y.s7);
-#else
-    to[2 * i] = (vec) (x.s0, y.s0, x.s1, y.s1);
-    to[2 * i + 1] = (vec) (x.s2, y.s2, x.s3, y.s3);
-#endif
-  }
-}
-
-static void transpose (vec *x)
-{
-  vec y[VW];
-  shuffle_round (x, y);
-  shuffle_round (y, x);
-#if VW > 4
-  shuffle_round (x, y);
-#if VW == 8
-  _Pragma ("unroll") for (int i = 0; i < VW; i++)
-    x[i] = y[i];
-#else
-  shuffle_round (y, x);
-#endif
-#endif
 }
 
 // Vectors that a row of up to MAX_ROWS values takes
