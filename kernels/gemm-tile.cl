@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What gemm-panel.cl and gemm-slices.cl share: the products of a tile, its packing and its end.
+// What gemm-panel*.cl and gemm-slices.cl share: the products of a tile, its packing and its end.
 // Options: -DVW=16|8|4 floats in a vector register, -DMAX_ROWS=14|6.
 
 #include "vector.cl"
@@ -99,9 +99,39 @@ static void store (const vec value, const uint valid, const int add, const int r
 // Vectors that a row of up to MAX_ROWS values takes
 #define BLOCKS ((MAX_ROWS + VW - 1) / VW)
 
-// a[k][row] = from[row][k] for a tile's rows, zeros for those whose bit in `inside` is not set. A store is a
-// whole vector: what it writes beyond the tile's rows, the store of the next k makes good, and the last one
-// meets the gap after the tile.
+// to[j][row] = block[row][j] for VW columns j and a tile's rows. A store is a whole vector: what it writes beyond the
+// tile's rows, the store of the next column makes good. After the last column comes a gap, or, with `inside`, what others
+// write: there the stores end with it.
+static void store_columns (vec (*block)[VW], const uint rows, const int inside, __global float *to)
+{
+  _Pragma ("unroll") for (uint b = 0; b < BLOCKS; b++)
+    transpose (block[b]);
+  if (!inside) {
+    _Pragma ("unroll") for (uint j = 0; j < VW; j++) {
+      for (uint b = 0; b * VW < rows; b++)
+        VSTORE (block[b][j], b, to + (ulong) j * rows);
+    }
+    return;
+  }
+  for (uint j = 0; j < VW; j++, to += rows) {
+    union {
+      vec whole[BLOCKS];
+      float rows[BLOCKS * VW];
+    } column;
+    for (uint b = 0; b < BLOCKS; b++)
+      column.whole[b] = block[b][j];
+    if ((VW - j) * rows >= BLOCKS * VW) {
+      for (uint b = 0; b < BLOCKS; b++)
+        VSTORE (column.whole[b], b, to);
+    } else {
+      for (uint r = 0; r < rows; r++)
+        to[r] = column.rows[r];
+    }
+  }
+}
+
+// a[k][row] = from[row][k] for a tile's rows, zeros for those whose bit in `inside` is not set. What the last store
+// writes beyond the tile meets the gap after it.
 static void pack_rows (const uint k, const uint rows, __global const float *const *from,
     const uint inside, __global float *a)
 {
@@ -112,12 +142,7 @@ static void pack_rows (const uint k, const uint rows, __global const float *cons
       const vec x = VLOAD (0, from[r] + i);
       block[r / VW][r % VW] = inside >> r & 1 ? x : (vec) 0.0f;
     }
-    _Pragma ("unroll") for (uint b = 0; b < BLOCKS; b++)
-      transpose (block[b]);
-    _Pragma ("unroll") for (uint j = 0; j < VW; j++) {
-      for (uint b = 0; b * VW < rows; b++)
-        VSTORE (block[b][j], b, a + (ulong) (i + j) * rows);
-    }
+    store_columns (block, rows, 0, a + (ulong) i * rows);
   }
   for (; i < k; i++)
     for (uint r = 0; r < rows; r++)

@@ -94,6 +94,36 @@ panel_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const flo
   return clip_panel_pack_bias (linear, queue, bias, columns, error);
 }
 
+static gboolean
+run_pack (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry,
+    const ClipPanelTiles *tiles, ClipBuffer *packed, GError **error)
+{
+  cl_kernel kernel = clip_panel_get_kernel (queue, geometry, "gemm-panel-pack", "gemm_pack_a", error);
+  cl_uint k = linear->k, height = tiles->height, higher = tiles->higher, lda = call->lda;
+  cl_uint conv_height = call->height, conv_width = call->width;
+  cl_ulong offset = call->a_offset;
+  const gsize global = tiles->count, local = 1;
+  return kernel
+         && clip_kernel_set_args (kernel, error, CLIP_ARG (k), CLIP_ARG (height), CLIP_ARG (higher),
+             CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG (conv_height),
+             CLIP_ARG (conv_width), CLIP_ARG_BUFFER (packed), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 1, &global, &local, error);
+}
+
+static gboolean
+run_pack_normalised (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry,
+    const ClipPanelTiles *tiles, ClipBuffer *packed, GError **error)
+{
+  cl_kernel kernel = clip_panel_get_kernel (queue, geometry, "gemm-panel-pack", "gemm_pack_normalised", error);
+  cl_uint k = linear->k, height = tiles->height, higher = tiles->higher;
+  const gsize global = tiles->count, local = 1;
+  return kernel
+         && clip_kernel_set_args (kernel, error, CLIP_ARG (k), CLIP_ARG (height), CLIP_ARG (higher),
+             CLIP_ARG_BUFFER (call->a), CLIP_ARG_BUFFER (call->norm->gamma), CLIP_ARG_BUFFER (call->norm->beta),
+             CLIP_ARG (call->norm->eps), CLIP_ARG_BUFFER (packed), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 1, &global, &local, error);
+}
+
 /* A as row tiles in the queue's scratch memory */
 static ClipBuffer *
 pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry,
@@ -102,19 +132,10 @@ pack_a (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const 
   /* each tile is followed by a vector's gap, over which its last store runs */
   gsize floats = (gsize) call->m * linear->k + (gsize) tiles->count * geometry->width;
   ClipBuffer *packed = clip_queue_get_scratch (queue, floats * sizeof (float), error);
-  cl_kernel kernel = packed ? clip_panel_get_kernel (queue, geometry, "gemm-panel", "gemm_pack_a", error) : NULL;
-  if (!kernel)
-    return NULL;
-  cl_uint k = linear->k, height = tiles->height, higher = tiles->higher, lda = call->lda;
-  cl_uint conv_height = call->height, conv_width = call->width;
-  cl_ulong offset = call->a_offset;
-  const gsize global[1] = { tiles->count }, local[1] = { 1 };
-  if (!clip_kernel_set_args (kernel, error, CLIP_ARG (k), CLIP_ARG (height), CLIP_ARG (higher),
-          CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG (conv_height),
-          CLIP_ARG (conv_width), CLIP_ARG_BUFFER (packed), CLIP_ARGS_END)
-      || !clip_queue_run (queue, kernel, 1, global, local, error))
-    return NULL;
-  return packed;
+  gboolean ok = packed
+                && (call->norm ? run_pack_normalised (linear, queue, call, geometry, tiles, packed, error)
+                               : run_pack (linear, queue, call, geometry, tiles, packed, error));
+  return ok ? packed : NULL;
 }
 
 guint
@@ -130,7 +151,7 @@ is_for_slices (ClipLinear *linear, const ClipLinearCall *call)
 {
   gboolean simple = call->activation == CLIP_ACTIVATION_NONE || call->activation == CLIP_ACTIVATION_SUM_RELU
                     || (call->activation == CLIP_ACTIVATION_RELU && !call->residual);
-  return simple && (gsize) call->m * linear->k * sizeof (float) > SLICE_MIN_A
+  return simple && !call->norm && !call->a_packed && !call->c_packed && (gsize) call->m * linear->k * sizeof (float) > SLICE_MIN_A
          && (gsize) linear->n * linear->k * sizeof (float) <= SLICE_MAX_W;
 }
 
@@ -205,7 +226,7 @@ panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GEr
     return call->height ? run_conv3_slices (linear, queue, call, &geometry, error)
                         : run_slices (linear, queue, call, &geometry, error);
   /* a single row is its own packed form */
-  gboolean is_packed = call->m == 1 && call->height == 0;
+  gboolean is_packed = call->a_packed || (call->m == 1 && call->height == 0 && !call->norm);
   ClipBuffer *a = is_packed ? call->a : pack_a (linear, queue, call, &geometry, &tiles, error);
   cl_kernel kernel = a ? clip_panel_get_kernel (queue, &geometry, "gemm-panel", "gemm_panel", error) : NULL;
   if (!kernel)
@@ -214,14 +235,14 @@ panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GEr
   guint per_chunk = clip_panel_get_tiles_per_chunk (&tiles, call->m, linear->k);
   cl_uint n = linear->n, k = linear->k, count = tiles.count, height = tiles.height, higher = tiles.higher;
   cl_ulong a_offset = is_packed ? call->a_offset : 0, c_offset = call->c_offset;
-  cl_int activation = call->activation, add = call->residual != NULL;
-  cl_uint ldc = call->ldc;
+  cl_int activation = call->activation, add = call->residual != NULL, packed = call->c_packed;
+  cl_uint ldc = call->ldc, gap = is_packed ? 0 : geometry.width;
   const gsize global[3] = { per_chunk, panels, (tiles.count - 1) / per_chunk + 1 }, local[3] = { 1, 1, 1 };
   return clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (count),
              CLIP_ARG (height), CLIP_ARG (higher), CLIP_ARG_BUFFER (a),
-             CLIP_ARG (a_offset), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
+             CLIP_ARG (a_offset), CLIP_ARG (gap), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
              CLIP_ARG (activation), CLIP_ARG (add), CLIP_ARG_BUFFER (add ? call->residual : call->c),
-             CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARGS_END)
+             CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARG (packed), CLIP_ARGS_END)
          && clip_queue_run (queue, kernel, 3, global, local, error);
 }
 

@@ -20,8 +20,8 @@ typedef struct {
   ClipBuffer *c;
   gsize c_offset;
   guint ldc;
-  gboolean a_packed, c_packed; /* as the backend packs A; for reduced precisions only */
-  const ClipLinearNorm *norm; /* (nullable): A is normalised first; for reduced precisions only */
+  gboolean a_packed, c_packed; /* as the backend packs A, see clip_linear_can_pack() */
+  const ClipLinearNorm *norm;  /* (nullable): A is normalised first, see clip_linear_can_normalise() */
   guint height, width; /* 0; or a 3x3 convolution over items of that size, with lda channels */
 } ClipLinearCall;
 

@@ -95,7 +95,7 @@ clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, g
 gboolean
 clip_linear_can_normalise (ClipLinear *linear)
 {
-  return linear->backend->precision != CLIP_PRECISION_FP32;
+  return linear->backend->precision != CLIP_PRECISION_FP32 || linear->backend == &clip_linear_panel;
 }
 
 gboolean
@@ -112,14 +112,14 @@ clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipB
   return run (linear, queue, &call, error);
 }
 
-/* what a block of the next product's K takes */
+/* what a block of the next product's K takes, and a multiple of a panel */
 #define PACKED_N 32
 
 gboolean
 clip_linear_can_pack (ClipLinear *linear, ClipLinear *next)
 {
-  return linear->backend->precision == CLIP_PRECISION_BF16 && next->backend == linear->backend
-         && linear->n % PACKED_N == 0 && next->k == linear->n;
+  gboolean packs = linear->backend->precision == CLIP_PRECISION_BF16 || linear->backend == &clip_linear_panel;
+  return packs && next->backend == linear->backend && linear->n % PACKED_N == 0 && next->k == linear->n;
 }
 
 gboolean

@@ -62,7 +62,7 @@ gboolean clip_linear_run (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuf
     gsize a_offset, guint lda, ClipActivation activation, ClipBuffer *residual, ClipBuffer *c,
     gsize c_offset, guint ldc, GError **error);
 
-/** clip_linear_can_normalise: whether clip_linear_run_normalised() may be called: for reduced precisions */
+/** clip_linear_can_normalise: whether clip_linear_run_normalised() may be called: not on CLBlast */
 gboolean clip_linear_can_normalise (ClipLinear *linear);
 
 /**
@@ -77,8 +77,8 @@ gboolean clip_linear_can_normalise (ClipLinear *linear);
 gboolean clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *x, ClipBuffer *gamma,
     ClipBuffer *beta, float eps, ClipActivation activation, ClipBuffer *c, gboolean pack, GError **error);
 
-/** clip_linear_can_pack: whether @linear can write its result as @next packs it: then it is rounded once, and the way
- * through memory is half as long */
+/** clip_linear_can_pack: whether @linear can write its result as @next packs it: then it goes through memory
+ * once, and a reduced precision rounds it there */
 gboolean clip_linear_can_pack (ClipLinear *linear, ClipLinear *next);
 /** clip_linear_run_packed: as clip_linear_run() with a dense [m,n] @c, on what was written for it with @pack */
 gboolean clip_linear_run_packed (ClipLinear *linear, ClipQueue *queue, guint m, ClipBuffer *a, ClipBuffer *residual,

@@ -316,7 +316,7 @@ test_normalised (gconstpointer backend)
 static void
 test_packed (gconstpointer backend)
 {
-  static const guint rows[] = { 1, 13, 16, 17, 50, 97 };
+  static const guint rows[] = { 1, 2, 5, 13, 16, 17, 50, 97 };
   enum { K = 70, N = 96, OUT = 40 };
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     guint m = rows[i];
@@ -496,6 +496,8 @@ main (int argc, char **argv)
     reduced_add_levels (device, CLIP_PRECISION_BF16 + i, "gemm", "normalised", test_normalised);
   if (clip_device_is_cpu (device))
     reduced_add_levels (device, CLIP_PRECISION_BF16, "gemm", "packed", test_packed);
+  g_test_add_data_func ("/gemm/panel/normalised", &clip_linear_panel, test_normalised);
+  g_test_add_data_func ("/gemm/panel/packed", &clip_linear_panel, test_packed);
   g_test_add_func ("/gemm/forced", test_forced);
   g_test_add_func ("/gemm/choice", test_choice);
   g_test_add_func ("/gemm/class-names", test_class_names);
