@@ -147,14 +147,22 @@ clip_device_list (void)
   return describe_devices (devices);
 }
 
+/* What was chosen and measured while the device was treated as a GPU does not hold when it is not. */
 static char *
-device_key (cl_device_id id)
+device_key (cl_device_id id, gboolean is_pretended)
 {
   g_autofree char *name = device_string (id, CL_DEVICE_NAME);
   g_autofree char *vendor = device_string (id, CL_DEVICE_VENDOR);
   g_autofree char *version = device_string (id, CL_DEVICE_VERSION);
   g_autofree char *driver = device_string (id, CL_DRIVER_VERSION);
-  return g_strjoin ("|", name, vendor, version, driver, NULL);
+  return g_strjoin ("|", name, vendor, version, driver, is_pretended ? "as a GPU" : NULL, NULL);
+}
+
+/* For tests where there is no GPU: GST_CLIP_DEVICE_TYPE=gpu has a CPU device treated as one. */
+static gboolean
+treated_as_gpu (void)
+{
+  return g_strcmp0 (g_getenv ("GST_CLIP_DEVICE_TYPE"), "gpu") == 0;
 }
 
 static guint
@@ -185,8 +193,10 @@ device_new (cl_device_id id, GError **error)
   device->id = id;
   device->context = context;
   device->name = device_string (id, CL_DEVICE_NAME);
-  device->key = device_key (id);
-  device->is_cpu = (device_type (id) & CL_DEVICE_TYPE_CPU) != 0;
+  gboolean is_processor = (device_type (id) & CL_DEVICE_TYPE_CPU) != 0;
+  device->is_pretended = is_processor && treated_as_gpu ();
+  device->is_cpu = is_processor && !device->is_pretended;
+  device->key = device_key (id, device->is_pretended);
   device->compute_units = MAX (1, device_uint (id, CL_DEVICE_MAX_COMPUTE_UNITS));
   device->vector_width = CLAMP (device_uint (id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1, 16);
   g_mutex_init (&device->lock);
