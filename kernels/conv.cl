@@ -25,28 +25,30 @@ __kernel void im2col_pixels (
 }
 
 // y[r][(dy, dx, c)] = x at the pixel first + r, moved by (dy - 1, dx - 1), 0 beyond the border of its item.
-// x [batch,height,width,channels], y [rows, 9*channels]. A work-item copies the channels of one tap.
+// x [batch,height,width,channels], y [rows, 9*channels]. The channels of one tap are the work of get_global_size (0)
+// work-items: on CPU devices of one, on others of many, neighbours of which take neighbours.
 __kernel void im2col (__global const float *x, const int height, const int width, const int channels,
     const ulong first, __global float *y)
 {
-  const int tap = get_global_id (0), dy = tap / 3 - 1, dx = tap % 3 - 1;
-  const ulong row = get_global_id (1), pixel = first + row;
+  const int tap = get_global_id (1), dy = tap / 3 - 1, dx = tap % 3 - 1;
+  const ulong row = get_global_id (2), pixel = first + row;
   const int px = pixel % width + dx, py = pixel / width % height + dy;
   const int inside = py >= 0 && py < height && px >= 0 && px < width;
   __global const float *from = x + (long) (pixel + (long) dy * width + dx) * channels;
   __global float *to = y + (row * 9 + tap) * channels;
-  for (int c = 0; c < channels; c++)
+  for (int c = get_global_id (0); c < channels; c += get_global_size (0))
     to[c] = inside ? from[c] : 0.0f;
 }
 
-// y[b][oy][ox][c] = mean of x[b][2 oy .. 2 oy + 1][2 ox .. 2 ox + 1][c]. A work-item is an output pixel.
+// y[b][oy][ox][c] = mean of x[b][2 oy .. 2 oy + 1][2 ox .. 2 ox + 1][c]. An output pixel is the work
+// of get_global_size (0) work-items, as in im2col.
 __kernel void avgpool (__global const float *restrict x, const int height, const int width,
     const int channels, __global float *restrict y)
 {
-  const int ox = get_global_id (0), line = get_global_id (1), lines = height / 2; // (b, oy)
+  const int ox = get_global_id (1), line = get_global_id (2), lines = height / 2; // (b, oy)
   const ulong b = line / lines, oy = line % lines, stride = (ulong) width * channels;
   __global const float *a = x + (b * height + 2 * oy) * stride + 2 * (ulong) ox * channels;
-  __global float *to = y + ((ulong) line * get_global_size (0) + ox) * channels;
-  for (int c = 0; c < channels; c++)
+  __global float *to = y + ((ulong) line * get_global_size (1) + ox) * channels;
+  for (int c = get_global_id (0); c < channels; c += get_global_size (0))
     to[c] = 0.25f * (a[c] + a[c + channels] + a[c + stride] + a[c + stride + channels]);
 }

@@ -9,6 +9,7 @@ struct _ClipDevice {
   cl_context context;
   char *name, *key;
   gboolean is_cpu;
+  gboolean is_pretended; /* a CPU device that tests treat as a GPU */
   guint compute_units, vector_width;
   gsize allocated; /* bytes of living buffers; atomic */
   GMutex lock;     /* guards programs */

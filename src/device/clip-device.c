@@ -147,14 +147,22 @@ clip_device_list (void)
   return describe_devices (devices);
 }
 
+/* What was chosen and measured while the device was treated as a GPU does not hold when it is not. */
 static char *
-device_key (cl_device_id id)
+device_key (cl_device_id id, gboolean is_pretended)
 {
   g_autofree char *name = device_string (id, CL_DEVICE_NAME);
   g_autofree char *vendor = device_string (id, CL_DEVICE_VENDOR);
   g_autofree char *version = device_string (id, CL_DEVICE_VERSION);
   g_autofree char *driver = device_string (id, CL_DRIVER_VERSION);
-  return g_strjoin ("|", name, vendor, version, driver, NULL);
+  return g_strjoin ("|", name, vendor, version, driver, is_pretended ? "as a GPU" : NULL, NULL);
+}
+
+/* For tests where there is no GPU: GST_CLIP_DEVICE_TYPE=gpu has a CPU device treated as one. */
+static gboolean
+treated_as_gpu (void)
+{
+  return g_strcmp0 (g_getenv ("GST_CLIP_DEVICE_TYPE"), "gpu") == 0;
 }
 
 static guint
@@ -163,6 +171,15 @@ device_uint (cl_device_id id, cl_device_info what)
   cl_uint value = 0;
   clGetDeviceInfo (id, what, sizeof value, &value, NULL);
   return value;
+}
+
+/* GST_CLIP_VECTOR_WIDTH: for tests of what other processors get */
+static guint
+vector_width (cl_device_id id)
+{
+  const char *forced = g_getenv ("GST_CLIP_VECTOR_WIDTH");
+  guint64 width = forced ? g_ascii_strtoull (forced, NULL, 10) : device_uint (id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
+  return width >= 16 ? 16 : width >= 8 ? 8 : 4;
 }
 
 static void
@@ -185,10 +202,12 @@ device_new (cl_device_id id, GError **error)
   device->id = id;
   device->context = context;
   device->name = device_string (id, CL_DEVICE_NAME);
-  device->key = device_key (id);
-  device->is_cpu = (device_type (id) & CL_DEVICE_TYPE_CPU) != 0;
+  gboolean is_processor = (device_type (id) & CL_DEVICE_TYPE_CPU) != 0;
+  device->is_pretended = is_processor && treated_as_gpu ();
+  device->is_cpu = is_processor && !device->is_pretended;
+  device->key = device_key (id, device->is_pretended);
   device->compute_units = MAX (1, device_uint (id, CL_DEVICE_MAX_COMPUTE_UNITS));
-  device->vector_width = CLAMP (device_uint (id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT), 1, 16);
+  device->vector_width = vector_width (id);
   g_mutex_init (&device->lock);
   device->programs
       = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, release_program);

@@ -47,7 +47,7 @@ const char *clip_device_get_name (ClipDevice *device);
 const char *clip_device_get_key (ClipDevice *device);
 gboolean clip_device_is_cpu (ClipDevice *device);
 guint clip_device_get_compute_units (ClipDevice *device);
-/** clip_device_get_vector_width: native floats in one register: 16 for AVX-512, 8 for AVX2, 4 for NEON and SSE */
+/** clip_device_get_vector_width: floats in one register: 16 for AVX-512, 8 for AVX2, 4 for NEON and SSE, and for others */
 guint clip_device_get_vector_width (ClipDevice *device);
 
 /**

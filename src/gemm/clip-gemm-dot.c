@@ -24,9 +24,7 @@ get_geometry (ClipDevice *device, ClipDotLevel level)
   guint width = clip_device_get_vector_width (device);
   if (level == CLIP_DOT_MATRIX)
     return (Geometry){ 16, 16 };
-  if (width >= 16)
-    return (Geometry){ 16, 14 };
-  return (Geometry){ width >= 8 ? 8 : 4, 6 };
+  return (Geometry){ width, width == 16 ? 14 : 6 };
 }
 
 static Tiles

@@ -16,9 +16,7 @@ ClipPanelGeometry
 clip_panel_get_geometry (ClipDevice *device)
 {
   guint width = clip_device_get_vector_width (device);
-  if (width >= 16)
-    return (ClipPanelGeometry){ 16, 14 };
-  return (ClipPanelGeometry){ width >= 8 ? 8 : 4, 6 };
+  return (ClipPanelGeometry){ width, width == 16 ? 14 : 6 };
 }
 
 cl_kernel

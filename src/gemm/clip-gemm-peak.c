@@ -11,8 +11,7 @@ double
 clip_linear_measure_peak (ClipQueue *queue, GError **error)
 {
   ClipDevice *device = clip_queue_get_device (queue);
-  guint native = clip_device_get_vector_width (device);
-  guint width = native >= 16 ? 16 : native >= 8 ? 8 : 4;
+  guint width = clip_device_get_vector_width (device);
   guint chains = width == 16 ? 24 : 12; /* all but a few of the registers */
   gsize items = 4 * clip_device_get_compute_units (device), local = 1;
   gint64 best = G_MAXINT64;

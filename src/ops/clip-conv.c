@@ -2,6 +2,13 @@
 /* What a ModifiedResNet needs beside products: kernels/conv.cl. */
 #include "clip-ops.h"
 
+/* Work-items for the channels of a pixel */
+static gsize
+items_per_pixel (ClipQueue *queue, guint channels)
+{
+  return clip_device_is_cpu (clip_queue_get_device (queue)) ? 1 : MIN (channels, 64);
+}
+
 gboolean
 clip_op_im2col_pixels (ClipQueue *queue, ClipBuffer *pixels, guint first, guint batch, guint size, ClipBuffer *y,
     GError **error)
@@ -21,7 +28,7 @@ gboolean
 clip_op_im2col (ClipQueue *queue, ClipBuffer *x, guint height, guint width, guint channels, guint first, guint rows,
     ClipBuffer *y, GError **error)
 {
-  gsize global[] = { 9, rows };
+  gsize global[] = { items_per_pixel (queue, channels), 9, rows };
   cl_int h = (cl_int) height, w = (cl_int) width, c = (cl_int) channels;
   cl_ulong f = first;
   if (rows == 0)
@@ -30,20 +37,20 @@ clip_op_im2col (ClipQueue *queue, ClipBuffer *x, guint height, guint width, guin
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG (h), CLIP_ARG (w), CLIP_ARG (c),
              CLIP_ARG (f), CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
-         && clip_queue_run (queue, kernel, 2, global, NULL, error);
+         && clip_queue_run (queue, kernel, 3, global, NULL, error);
 }
 
 gboolean
 clip_op_avgpool (ClipQueue *queue, ClipBuffer *x, guint batch, guint height, guint width, guint channels,
     ClipBuffer *y, GError **error)
 {
-  gsize global[] = { width / 2, (gsize) batch * (height / 2) };
+  gsize global[] = { items_per_pixel (queue, channels), width / 2, (gsize) batch * (height / 2) };
   cl_int h = (cl_int) height, w = (cl_int) width, c = (cl_int) channels;
-  if (global[0] == 0 || global[1] == 0)
+  if (global[1] == 0 || global[2] == 0)
     return TRUE;
   cl_kernel kernel = clip_queue_get_kernel (queue, "conv", "avgpool", NULL, error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG (h), CLIP_ARG (w), CLIP_ARG (c),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
-         && clip_queue_run (queue, kernel, 2, global, NULL, error);
+         && clip_queue_run (queue, kernel, 3, global, NULL, error);
 }

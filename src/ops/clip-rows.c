@@ -16,7 +16,7 @@ row_kernel (ClipQueue *queue, const char *name, GError **error)
 {
   guint width = clip_device_get_vector_width (clip_queue_get_device (queue));
   g_autofree char *options = g_strdup_printf (
-      "-DV=%u -DWG=%u", width >= 16 ? 16 : width >= 8 ? 8 : 4, (guint) group_size (queue));
+      "-DV=%u -DWG=%u", width, (guint) group_size (queue));
   return clip_queue_get_kernel (queue, "rows", name, options, error);
 }
 
