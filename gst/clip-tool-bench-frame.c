@@ -15,7 +15,7 @@ new_noise (gsize size)
   guint8 *bytes = g_malloc (size);
   guint32 state = 1;
   for (gsize i = 0; i < size; i++)
-    bytes[i] = (guint8)((state = state * 1664525u + 1013904223u) >> 24);
+    bytes[i] = (guint8) ((state = state * 1664525u + 1013904223u) >> 24);
   return gst_buffer_new_wrapped (bytes, size);
 }
 

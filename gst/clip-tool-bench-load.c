@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gst-clip-1.0 bench --load: how long a model takes from its files onto the device, and what memory
- * it leaves. */
+/* gst-clip-1.0 bench --load: how long a model takes from its files onto the device, and what memory it leaves. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +12,7 @@
 
 typedef struct {
   double cold, warm; /* seconds; the cold one reads the files from the disk */
-  double text_step;  /* the longest piece of loading the text encoder: for so long a frame may wait
-                        for it */
+  double text_step;  /* the longest piece of loading the text encoder: for so long a frame may wait for it */
   gsize packed;      /* bytes of the model's buffers on the device */
   gsize resident;    /* of the whole process with the model, as the kernel counts it */
 } Load;
@@ -27,7 +25,7 @@ resident_bytes (void)
   if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL)
       || sscanf (text, "%*u %llu", &pages) != 1)
     return 0;
-  return (gsize)pages * (gsize)sysconf (_SC_PAGESIZE);
+  return (gsize) pages * (gsize) sysconf (_SC_PAGESIZE);
 }
 
 static void
@@ -40,8 +38,7 @@ forget_file (const char *path)
   close (fd);
 }
 
-/* The page cache gives up the model's files; a kernel that does not obey makes the cold time a warm
- * one */
+/* The page cache gives up the model's files; a kernel that does not obey makes the cold time a warm one */
 static void
 forget_files (const char *path)
 {
@@ -64,7 +61,7 @@ load_text (ClipModel *model, ClipQueue *queue, double *longest, GError **error)
     const gint64 start = g_get_monotonic_time ();
     if (!clip_model_load_text_step (model, &more, error) || !clip_queue_finish (queue, error))
       return FALSE;
-    *longest = MAX (*longest, (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC);
+    *longest = MAX (*longest, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC);
   }
   return TRUE;
 }
@@ -77,19 +74,19 @@ load_once (ClipQueue *queue, const char *path, double *elapsed, double *text_ste
   ClipModel *model = clip_model_load (queue, path, tool_options.precision, error);
   if (model && !load_text (model, queue, text_step, error))
     g_clear_pointer (&model, clip_model_free);
-  *elapsed = (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  *elapsed = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   return model;
 }
 
 static int
 compare_doubles (gconstpointer a, gconstpointer b)
 {
-  const double x = *(const double *)a, y = *(const double *)b;
+  const double x = *(const double *) a, y = *(const double *) b;
   return x < y ? -1 : x > y;
 }
 
-/* The first load is not timed: it builds kernels and may choose the matrix products. Memory is
- * counted after it, before the allocator has anything of an earlier load to give */
+/* The first load is not timed: it builds kernels and may choose the matrix products. Memory is counted after it, before
+ * the allocator has anything of an earlier load to give */
 static gboolean
 measure (ClipQueue *queue, const char *path, Load *load, GError **error)
 {
@@ -128,10 +125,9 @@ tool_bench_load (ClipQueue *queue, const char *path, GError **error)
   if (!tool_options.json) {
     printf ("load %s\n  from disk   %8.3f s\n  from cache  %8.3f s (median of %d)\n"
             "  longest step   %8.3f s of the text encoder\n"
-            "  weights on the device  %8.1f MB\n  resident               %8.1f MB, %.2f times the "
-            "weights\n",
-        path, load.cold, load.warm, ROUNDS, load.text_step, (double)load.packed / 1e6,
-        (double)load.resident / 1e6, (double)load.resident / (double)load.packed);
+            "  weights on the device  %8.1f MB\n  resident               %8.1f MB, %.2f times the weights\n",
+        path, load.cold, load.warm, ROUNDS, load.text_step, (double) load.packed / 1e6, (double) load.resident / 1e6,
+        (double) load.resident / (double) load.packed);
     return TRUE;
   }
   g_autoptr (GString) out = g_string_new ("{\"model\":");
@@ -143,8 +139,7 @@ tool_bench_load (ClipQueue *queue, const char *path, GError **error)
   g_string_append (out, ",\"text_step_seconds\":");
   tool_json_float (out, load.text_step);
   g_string_append_printf (out,
-      ",\"device_bytes\":%" G_GSIZE_FORMAT ",\"resident_bytes\":%" G_GSIZE_FORMAT "}", load.packed,
-      load.resident);
+      ",\"device_bytes\":%" G_GSIZE_FORMAT ",\"resident_bytes\":%" G_GSIZE_FORMAT "}", load.packed, load.resident);
   puts (out->str);
   return TRUE;
 }

@@ -51,7 +51,7 @@ add_row (GArray *sums, const ClipProfileRow *row)
     stage = &g_array_index (sums, Stage, sums->len - 1);
   }
   stage->calls += row->count;
-  stage->milliseconds += (double)row->nanoseconds / 1e6;
+  stage->milliseconds += (double) row->nanoseconds / 1e6;
   stage->operations += row->operations;
 }
 

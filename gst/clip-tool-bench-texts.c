@@ -66,7 +66,7 @@ measure (ClipQueue *queue, ClipModel *model, ClipPromptSet *set, char **template
   const double flops = clip_model_get_text_flops (model);
   if (!encode (model, tokenizer, set, templates, error))
     return FALSE;
-  result->seconds = (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  result->seconds = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
   result->flops = clip_model_get_text_flops (model) - flops;
   result->texts = count_texts (set, templates);
   result->padded_flops = result->texts * clip_text_get_flops (config, 1, config->context_length);

@@ -49,7 +49,7 @@ static gboolean
 preprocess_once (Bench *bench, GError **error)
 {
   for (int i = 0; i < batch; i++) {
-    if (!clip_preprocessor_run (bench->preprocessor, bench->frame, bench->pixels, (guint)i, error))
+    if (!clip_preprocessor_run (bench->preprocessor, bench->frame, bench->pixels, (guint) i, error))
       return FALSE;
   }
   return clip_queue_finish (bench->queue, error);
@@ -59,7 +59,7 @@ static gboolean
 encode_once (Bench *bench, GError **error)
 {
   return clip_model_encode_pixels (
-      bench->model, bench->pixels, (guint)batch, bench->embeddings, NULL, error);
+      bench->model, bench->pixels, (guint) batch, bench->embeddings, NULL, error);
 }
 
 static const char *
@@ -85,12 +85,12 @@ measure (Bench *bench, double *preprocess, GError **error)
     preprocessing += g_get_monotonic_time () - now;
     if (!encode_once (bench, error))
       return -1;
-    done += (guint64)batch;
+    done += (guint64) batch;
     now = g_get_monotonic_time ();
-  } while ((double)(now - start) < seconds * G_USEC_PER_SEC);
+  } while ((double) (now - start) < seconds * G_USEC_PER_SEC);
   if (preprocess)
-    *preprocess = (double)preprocessing / G_USEC_PER_SEC / (double)done;
-  return (double)(now - start - (preprocess ? preprocessing : 0)) / G_USEC_PER_SEC / (double)done;
+    *preprocess = (double) preprocessing / G_USEC_PER_SEC / (double) done;
+  return (double) (now - start - (preprocess ? preprocessing : 0)) / G_USEC_PER_SEC / (double) done;
 }
 
 static void
@@ -141,11 +141,11 @@ bench_open (Bench *bench, const char *path, ClipPrecision precision, GError **er
   if (!bench->model)
     return FALSE;
   const ClipModelConfig *config = clip_model_get_config (bench->model);
-  const gsize picture = (gsize)3 * config->image_size * config->image_size;
-  bench->embeddings = g_new (float, (gsize)batch * config->embed_dim);
+  const gsize picture = (gsize) 3 * config->image_size * config->image_size;
+  bench->embeddings = g_new (float, (gsize) batch * config->embed_dim);
   return (bench->preprocessor = clip_preprocessor_new (bench->queue, &config->preprocess, error))
          && (bench->pixels
-             = clip_buffer_new (device, (gsize)batch * picture * sizeof (float), error))
+             = clip_buffer_new (device, (gsize) batch * picture * sizeof (float), error))
          && preprocess_once (bench, error);
 }
 
@@ -159,8 +159,7 @@ bench_clear (Bench *bench)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Bench, bench_clear)
 
-/* One after the other on one device, in rounds: a clock that changes meanwhile changes all of them
- */
+/* One after the other on one device, in rounds: a clock that changes meanwhile changes all of them */
 static gboolean
 compare_precisions (Bench benches[PRECISIONS], double rates[PRECISIONS][ROUNDS], GError **error)
 {
@@ -178,7 +177,7 @@ compare_precisions (Bench benches[PRECISIONS], double rates[PRECISIONS][ROUNDS],
 static int
 compare_doubles (gconstpointer a, gconstpointer b)
 {
-  const double x = *(const double *)a, y = *(const double *)b;
+  const double x = *(const double *) a, y = *(const double *) b;
   return x < y ? -1 : x > y;
 }
 
@@ -255,8 +254,7 @@ run_one (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **er
   return TRUE;
 }
 
-/* Frames from the upload to the embeddings; the first batch (which builds kernels) is not counted
- */
+/* Frames from the upload to the embeddings; the first batch (which builds kernels) is not counted */
 static gboolean
 run_profile (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **error)
 {
@@ -267,14 +265,14 @@ run_profile (ClipQueue *queue, const char *path, const ClipFrame *frame, GError 
   g_autoptr (GPtrArray) first = clip_queue_take_profile (queue, error);
   const gint64 start = g_get_monotonic_time ();
   gint64 now = start;
-  for (; first && (double)(now - start) < seconds * G_USEC_PER_SEC; rounds++) {
+  for (; first && (double) (now - start) < seconds * G_USEC_PER_SEC; rounds++) {
     if (!preprocess_once (&bench, error) || !encode_once (&bench, error))
       return FALSE;
     now = g_get_monotonic_time ();
   }
   return first
-         && tool_bench_profile (queue, bench.model, (guint)batch, rounds,
-             (double)(now - start) / G_USEC_PER_SEC, error);
+         && tool_bench_profile (queue, bench.model, (guint) batch, rounds,
+             (double) (now - start) / G_USEC_PER_SEC, error);
 }
 
 static int
@@ -290,9 +288,8 @@ run (GError **error)
   /* loading and texts need no frame, nor GStreamer in what is resident */
   const gboolean framed = !load && !texts;
   g_autoptr (GError) problem = NULL;
-  g_autoptr (ToolImage) image = framed ? tool_bench_frame_new (
-                                    frame_size ? frame_size : "1920x1080", format_name (), &problem)
-                                       : NULL;
+  const char *size = frame_size ? frame_size : "1920x1080";
+  g_autoptr (ToolImage) image = framed ? tool_bench_frame_new (size, format_name (), &problem) : NULL;
   if (framed && !image)
     return tool_usage (&tool_bench, problem->message);
   g_autofree char *path = tool_find_model (error);
@@ -305,11 +302,9 @@ run (GError **error)
     return tool_bench_load (queue, path, error) ? 0 : TOOL_FAILED;
   if (texts)
     return tool_bench_texts (queue, path, texts, templates, error) ? 0 : TOOL_FAILED;
-  return (all          ? run_all
-             : profile ? run_profile
-                       : run_one) (queue, path, &image->frame, error)
-             ? 0
-             : TOOL_FAILED;
+  gboolean (*measured) (ClipQueue *, const char *, const ClipFrame *, GError **)
+      = all ? run_all : profile ? run_profile : run_one;
+  return measured (queue, path, &image->frame, error) ? 0 : TOOL_FAILED;
 }
 
 const ToolCommand tool_bench = { "bench", NULL, "Measure frames and texts per second",
