@@ -10,11 +10,12 @@
 /* What a kernel without a label belongs to; all others are "other". In the order of the table. */
 static const struct {
   const char *kernel, *stage;
-} stages[] = { { "upload", "upload" }, { "preprocess_rows", "preprocess" }, { "preprocess_tensor", "preprocess" },
-  { "patches", "patch" }, { "embed_image", "patch" }, { "im2col_pixels", "patch" }, { "attention", "attention" },
-  { "pool_attention", "attention" }, { "head_keys", "attention" }, { "head_scores", "attention" },
-  { "head_mix", "attention" }, { "head_values", "attention" }, { "softmax", "attention" },
-  { "layernorm", "layernorm" }, { "avgpool", "average pool" } };
+} stages[] = { { "upload", "upload" }, { "preprocess_rows", "preprocess" },
+  { "preprocess_tensor", "preprocess" }, { "patches", "patch" }, { "embed_image", "patch" },
+  { "im2col_pixels", "patch" }, { "attention", "attention" }, { "pool_attention", "attention" },
+  { "head_keys", "attention" }, { "head_scores", "attention" }, { "head_mix", "attention" },
+  { "head_values", "attention" }, { "softmax", "attention" }, { "layernorm", "layernorm" },
+  { "avgpool", "average pool" } };
 
 typedef struct {
   const char *name;
@@ -54,6 +55,16 @@ add_row (GArray *sums, const ClipProfileRow *row)
   stage->operations += row->operations;
 }
 
+/* Operations of the products over the time of everything */
+static double
+products_rate (const GArray *sums, double all)
+{
+  double operations = 0;
+  for (guint i = 0; i < sums->len; i++)
+    operations += g_array_index (sums, Stage, i).operations;
+  return operations / all / 1e6;
+}
+
 static void
 print_text (const GArray *sums, guint rounds, double all, double peak)
 {
@@ -68,56 +79,62 @@ print_text (const GArray *sums, guint rounds, double all, double peak)
     putchar ('\n');
     sum += s->milliseconds;
   }
-  printf ("  %-32s %4s %9.3f ms %5.1f %%\n", "between the commands", "", (all - sum) / rounds, 100 * (all - sum) / all);
+  printf ("  %-32s %4s %9.3f ms %5.1f %%\n", "between the commands", "", (all - sum) / rounds,
+      100 * (all - sum) / all);
+  printf ("  all products in all the time %.1f GFLOP/s, %.0f %% of the peak\n",
+      products_rate (sums, all), 100 * products_rate (sums, all) / peak);
 }
 
 static void
-print_json (GString *out, const GArray *sums, guint rounds, double peak)
+print_json (GString *out, const GArray *sums, guint rounds, double all, double peak)
 {
   for (guint i = 0; i < sums->len; i++) {
     const Stage *s = &g_array_index (sums, Stage, i);
     g_string_append (out, i ? ",{\"stage\":" : "{\"stage\":");
     tool_json_string (out, s->name);
-    g_string_append_printf (out, ",\"calls\":%u,\"ms\":", s->calls / rounds);
-    tool_json_float (out, s->milliseconds / rounds);
+    g_string_append_printf (out, ",\"calls\":%u", s->calls / rounds);
+    tool_json_field (out, "ms", s->milliseconds / rounds);
+    tool_json_field (out, "share", s->milliseconds / all);
     if (s->operations > 0) {
-      g_string_append (out, ",\"gflops\":");
-      tool_json_float (out, s->operations / s->milliseconds / 1e6);
-      g_string_append (out, ",\"of_peak\":");
-      tool_json_float (out, s->operations / s->milliseconds / 1e6 / peak);
+      tool_json_field (out, "gflops", s->operations / s->milliseconds / 1e6);
+      tool_json_field (out, "of_peak", s->operations / s->milliseconds / 1e6 / peak);
     }
     g_string_append_c (out, '}');
   }
 }
 
 gboolean
-tool_bench_profile (ClipQueue *queue, const char *model, const char *precision, guint batch, guint rounds,
-    double seconds, GError **error)
+tool_bench_profile (
+    ClipQueue *queue, ClipModel *model, guint batch, guint rounds, double seconds, GError **error)
 {
   g_autoptr (GPtrArray) rows = clip_queue_take_profile (queue, error);
-  const double peak = rows ? clip_linear_measure_peak (queue, error) : -1;
-  const char *device = clip_device_get_name (clip_queue_get_device (queue));
+  const double peak = rows ? clip_linear_measure_peak (queue, error) : -1, all = seconds * 1e3;
+  const char *device = clip_device_get_name (clip_queue_get_device (queue)),
+             *name = clip_model_get_config (model)->name,
+             *precision = clip_precision_get_name (clip_model_get_precision (model));
   g_autoptr (GArray) sums = g_array_new (FALSE, FALSE, sizeof (Stage));
   if (peak < 0)
     return FALSE;
   for (guint i = 0; i < rows->len; i++)
     add_row (sums, rows->pdata[i]);
   if (!tool_options.json) {
-    printf ("%s on %s, %s, batch %u: a batch takes %.3f ms; the peak of fp32 is %.1f GFLOP/s\n", model, device, precision,
-        batch, seconds * 1e3 / rounds, peak);
-    print_text (sums, rounds, seconds * 1e3, peak);
+    printf (
+        "%s on %s, %s, batch %u: a batch takes %.3f ms, %.2f/s; the peak of fp32 is %.1f GFLOP/s\n",
+        name, device, precision, batch, all / rounds, batch * rounds / seconds, peak);
+    print_text (sums, rounds, all, peak);
     return TRUE;
   }
   g_autoptr (GString) out = g_string_new ("{\"model\":");
-  tool_json_string (out, model);
+  tool_json_string (out, name);
   g_string_append (out, ",\"device\":");
   tool_json_string (out, device);
-  g_string_append_printf (out, ",\"precision\":\"%s\",\"batch\":%u,\"ms\":", precision, batch);
-  tool_json_float (out, seconds * 1e3 / rounds);
-  g_string_append (out, ",\"peak_gflops\":");
-  tool_json_float (out, peak);
+  g_string_append_printf (out, ",\"precision\":\"%s\",\"batch\":%u", precision, batch);
+  tool_json_field (out, "ms", all / rounds);
+  tool_json_field (out, "per_second", batch * rounds / seconds);
+  tool_json_field (out, "peak_gflops", peak);
+  tool_json_field (out, "of_peak", products_rate (sums, all) / peak);
   g_string_append (out, ",\"stages\":[");
-  print_json (out, sums, rounds, peak);
+  print_json (out, sums, rounds, all, peak);
   puts (g_string_append (out, "]}")->str);
   return TRUE;
 }

@@ -7,26 +7,32 @@
 #include "device/clip-profile.h"
 #include "model/clip-model.h"
 
-#define WIDTH 1280
-#define HEIGHT 720
 #define PRECISIONS 3 /* fp32, bf16, int8 */
 #define ROUNDS 7
 
 static int batch = 1;
 static double seconds = 5;
-static gboolean load, all, profile;
-static char *texts, *templates;
+static gboolean load, all, profile, encoder_only;
+static char *texts, *templates, *frame_size, *frame_format;
 
 static const GOptionEntry entries[] = {
   { "batch", 'b', 0, G_OPTION_ARG_INT, &batch, "Pictures in one call (default 1)", "N" },
-  { "seconds", 's', 0, G_OPTION_ARG_DOUBLE, &seconds, "How long each part is measured (default 5)", "S" },
+  { "frame", 'f', 0, G_OPTION_ARG_STRING, &frame_size, "Size of the frame (default 1920x1080)",
+      "WxH" },
+  { "format", 'F', 0, G_OPTION_ARG_STRING, &frame_format,
+      "Pixel format of the frame (default NV12)", "NAME" },
+  { "encoder", 'e', 0, G_OPTION_ARG_NONE, &encoder_only, "Measure the image encoder alone", NULL },
+  { "seconds", 's', 0, G_OPTION_ARG_DOUBLE, &seconds, "For how long is measured (default 5)", "S" },
   { "all-precisions", 'a', 0, G_OPTION_ARG_NONE, &all,
       "Compare fp32, bf16 and int8 in alternating rounds, on a CPU device", NULL },
-  { "profile", 'p', 0, G_OPTION_ARG_NONE, &profile, "Show where the time goes instead, by OpenCL's profiling events",
-      NULL },
-  { "load", 'l', 0, G_OPTION_ARG_NONE, &load, "Measure time and memory of loading the model instead", NULL },
-  { "texts", 0, 0, G_OPTION_ARG_FILENAME, &texts, "Measure the text encoder instead, on a file of prompts", "FILE" },
-  { "templates", 't', 0, G_OPTION_ARG_FILENAME, &templates, "For --texts: as clipclassify takes them", "NAME" },
+  { "profile", 'p', 0, G_OPTION_ARG_NONE, &profile,
+      "Show where the time goes instead, by OpenCL's profiling events", NULL },
+  { "load", 'l', 0, G_OPTION_ARG_NONE, &load,
+      "Measure time and memory of loading the model instead", NULL },
+  { "texts", 0, 0, G_OPTION_ARG_FILENAME, &texts,
+      "Measure the text encoder instead, on a file of prompts", "FILE" },
+  { "templates", 't', 0, G_OPTION_ARG_FILENAME, &templates,
+      "For --texts: as clipclassify takes them", "NAME" },
   G_OPTION_ENTRY_NULL,
 };
 
@@ -35,30 +41,15 @@ typedef struct {
   ClipModel *model;
   ClipPreprocessor *preprocessor;
   ClipBuffer *pixels;
-  ClipFrame frame;
+  const ClipFrame *frame;
   float *embeddings;
 } Bench;
-
-/* Noise, so that nothing is cheaper than in a real picture. (transfer full) */
-static guint8 *
-noise_frame (ClipFrame *frame)
-{
-  guint8 *pixels = g_malloc (WIDTH * HEIGHT * 3 / 2);
-  guint32 state = 1;
-  for (gsize i = 0; i < WIDTH * HEIGHT * 3 / 2; i++)
-    pixels[i] = (guint8) ((state = state * 1664525u + 1013904223u) >> 24);
-  *frame = (ClipFrame) { .format = CLIP_FORMAT_I420, .width = WIDTH, .height = HEIGHT,
-    .planes = { pixels, pixels + WIDTH * HEIGHT, pixels + WIDTH * HEIGHT * 5 / 4 },
-    .strides = { WIDTH, WIDTH / 2, WIDTH / 2 }, .kr = 0.2126f, .kb = 0.0722f,
-    .chroma_site = CLIP_CHROMA_LEFT_X };
-  return pixels;
-}
 
 static gboolean
 preprocess_once (Bench *bench, GError **error)
 {
   for (int i = 0; i < batch; i++) {
-    if (!clip_preprocessor_run (bench->preprocessor, &bench->frame, bench->pixels, (guint) i, error))
+    if (!clip_preprocessor_run (bench->preprocessor, bench->frame, bench->pixels, (guint) i, error))
       return FALSE;
   }
   return clip_queue_finish (bench->queue, error);
@@ -67,54 +58,79 @@ preprocess_once (Bench *bench, GError **error)
 static gboolean
 encode_once (Bench *bench, GError **error)
 {
-  return clip_model_encode_pixels (bench->model, bench->pixels, (guint) batch, bench->embeddings, NULL, error);
+  return clip_model_encode_pixels (
+      bench->model, bench->pixels, (guint) batch, bench->embeddings, NULL, error);
 }
 
-/* Returns: pictures per second, or a negative number; the first call (which builds kernels) is not counted */
-static double
-measure (Bench *bench, gboolean (*once) (Bench *, GError **), GError **error)
+static const char *
+format_name (void)
 {
-  if (!once (bench, error))
+  return frame_format ? frame_format : "NV12";
+}
+
+/* The first batch (which builds kernels) is not counted. @preprocess: (out) (nullable): the frame's
+ * share in seconds a picture; NULL: the encoder alone is measured. Returns: seconds a picture of
+ * the encoder, or a negative number */
+static double
+measure (Bench *bench, double *preprocess, GError **error)
+{
+  if (!encode_once (bench, error))
     return -1;
   const gint64 start = g_get_monotonic_time ();
+  gint64 now = start, preprocessing = 0;
   guint64 done = 0;
-  gint64 now = start;
   do {
-    if (!once (bench, error))
+    if (preprocess && !preprocess_once (bench, error))
+      return -1;
+    preprocessing += g_get_monotonic_time () - now;
+    if (!encode_once (bench, error))
       return -1;
     done += (guint64) batch;
     now = g_get_monotonic_time ();
   } while ((double) (now - start) < seconds * G_USEC_PER_SEC);
-  return (double) done * G_USEC_PER_SEC / (double) (now - start);
+  if (preprocess)
+    *preprocess = (double) preprocessing / G_USEC_PER_SEC / (double) done;
+  return (double) (now - start - (preprocess ? preprocessing : 0)) / G_USEC_PER_SEC / (double) done;
 }
 
-static gboolean
-measure_and_print (Bench *bench, ClipDevice *device, GError **error)
+static void
+print_text (const Bench *bench, double preprocess, double encode)
 {
-  const double preprocess = measure (bench, preprocess_once, error);
-  const double encode = preprocess < 0 ? -1 : measure (bench, encode_once, error);
-  const char *model = clip_model_get_config (bench->model)->name;
-  const char *precision = clip_precision_get_name (clip_model_get_precision (bench->model));
-  if (encode < 0)
-    return FALSE;
-  if (!tool_options.json) {
-    printf ("%s on %s, %s, matrix products by %s, batch %d\n  preprocess %dx%d I420  %8.2f frames/s\n"
-            "  image encoder           %8.2f frames/s\n",
-        model, clip_device_get_name (device), precision, clip_model_get_gemm_backend (bench->model), batch, WIDTH,
-        HEIGHT, preprocess, encode);
-    return TRUE;
-  }
+  const ClipFrame *frame = bench->frame;
+  printf ("%s on %s, %s, matrix products by %s, batch %d\n",
+      clip_model_get_config (bench->model)->name,
+      clip_device_get_name (clip_queue_get_device (bench->queue)),
+      clip_precision_get_name (clip_model_get_precision (bench->model)),
+      clip_model_get_gemm_backend (bench->model), batch);
+  printf ("  image encoder        %8.3f ms a frame  %8.2f frames/s\n", encode * 1e3, 1 / encode);
+  if (encoder_only)
+    return;
+  printf ("  preprocessing        %8.3f ms a frame, %.1f %% of the encoder's, of %ux%u %s\n",
+      preprocess * 1e3, 100 * preprocess / encode, frame->width, frame->height, format_name ());
+  printf ("  both                 %8.3f ms a frame  %8.2f frames/s\n", (preprocess + encode) * 1e3,
+      1 / (preprocess + encode));
+}
+
+static void
+print_json (const Bench *bench, double preprocess, double encode)
+{
+  const ClipFrame *frame = bench->frame;
   g_autoptr (GString) out = g_string_new ("{\"model\":");
-  tool_json_string (out, model);
+  tool_json_string (out, clip_model_get_config (bench->model)->name);
   g_string_append (out, ",\"device\":");
-  tool_json_string (out, clip_device_get_name (device));
-  g_string_append_printf (out, ",\"precision\":\"%s\",\"gemm_backend\":\"%s\",\"batch\":%d,\"preprocess_fps\":",
-      precision, clip_model_get_gemm_backend (bench->model), batch);
-  tool_json_float (out, preprocess);
-  g_string_append (out, ",\"encode_fps\":");
-  tool_json_float (out, encode);
+  tool_json_string (out, clip_device_get_name (clip_queue_get_device (bench->queue)));
+  g_string_append_printf (out, ",\"precision\":\"%s\",\"gemm_backend\":\"%s\",\"batch\":%d",
+      clip_precision_get_name (clip_model_get_precision (bench->model)),
+      clip_model_get_gemm_backend (bench->model), batch);
+  tool_json_field (out, "encode_fps", 1 / encode);
+  if (!encoder_only) {
+    g_string_append_printf (out, ",\"frame\":{\"width\":%u,\"height\":%u,\"format\":\"%s\"}",
+        frame->width, frame->height, format_name ());
+    tool_json_field (out, "preprocess_fps", 1 / preprocess);
+    tool_json_field (out, "preprocess_over_encode", preprocess / encode);
+    tool_json_field (out, "fps", 1 / (preprocess + encode));
+  }
   puts (g_string_append (out, "}")->str);
-  return TRUE;
 }
 
 static gboolean
@@ -127,9 +143,10 @@ bench_open (Bench *bench, const char *path, ClipPrecision precision, GError **er
   const ClipModelConfig *config = clip_model_get_config (bench->model);
   const gsize picture = (gsize) 3 * config->image_size * config->image_size;
   bench->embeddings = g_new (float, (gsize) batch * config->embed_dim);
-  return (bench->preprocessor = clip_preprocessor_new (bench->queue, &config->preprocess, error)) &&
-      (bench->pixels = clip_buffer_new (device, (gsize) batch * picture * sizeof (float), error)) &&
-      preprocess_once (bench, error);
+  return (bench->preprocessor = clip_preprocessor_new (bench->queue, &config->preprocess, error))
+         && (bench->pixels
+             = clip_buffer_new (device, (gsize) batch * picture * sizeof (float), error))
+         && preprocess_once (bench, error);
 }
 
 static void
@@ -148,8 +165,10 @@ compare_precisions (Bench benches[PRECISIONS], double rates[PRECISIONS][ROUNDS],
 {
   for (guint round = 0; round < ROUNDS; round++) {
     for (guint i = 0; i < PRECISIONS; i++) {
-      if ((rates[i][round] = measure (&benches[i], encode_once, error)) < 0)
+      const double encode = measure (&benches[i], NULL, error);
+      if (encode < 0)
         return FALSE;
+      rates[i][round] = 1 / encode;
     }
   }
   return TRUE;
@@ -182,7 +201,8 @@ print_precisions (const Bench benches[PRECISIONS], double rates[PRECISIONS][ROUN
   tool_json_string (out, device);
   g_string_append_printf (out, ",\"batch\":%d,\"precisions\":{", batch);
   if (!tool_options.json)
-    printf ("%s on %s, image encoder, batch %d, median of %d rounds\n", model, device, batch, ROUNDS);
+    printf (
+        "%s on %s, image encoder, batch %d, median of %d rounds\n", model, device, batch, ROUNDS);
   for (guint i = 0; i < PRECISIONS; i++) {
     double ratios[ROUNDS];
     for (guint round = 0; round < ROUNDS; round++)
@@ -190,8 +210,10 @@ print_precisions (const Bench benches[PRECISIONS], double rates[PRECISIONS][ROUN
     const char *name = clip_precision_get_name (clip_model_get_precision (benches[i].model));
     const char *backend = clip_model_get_gemm_backend (benches[i].model);
     if (!tool_options.json)
-      printf ("  %s  %8.2f frames/s  %5.2fx of fp32  by %s\n", name, median (rates[i]), median (ratios), backend);
-    g_string_append_printf (out, "%s\"%s\":{\"gemm_backend\":\"%s\",\"encode_fps\":", i ? "," : "", name, backend);
+      printf ("  %s  %8.2f frames/s  %5.2fx of fp32  by %s\n", name, median (rates[i]),
+          median (ratios), backend);
+    g_string_append_printf (
+        out, "%s\"%s\":{\"gemm_backend\":\"%s\",\"encode_fps\":", i ? "," : "", name, backend);
     tool_json_float (out, median (rates[i]));
     g_string_append (out, ",\"over_fp32\":");
     tool_json_float (out, median (ratios));
@@ -210,7 +232,7 @@ run_all (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **er
   seconds /= ROUNDS;
   for (guint i = 0; ok && i < PRECISIONS; i++) {
     benches[i].queue = queue;
-    benches[i].frame = *frame;
+    benches[i].frame = frame;
     ok = bench_open (&benches[i], path, CLIP_PRECISION_FP32 + i, error);
   }
   if ((ok = ok && compare_precisions (benches, rates, error)))
@@ -223,16 +245,20 @@ run_all (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **er
 static gboolean
 run_one (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **error)
 {
-  g_auto (Bench) bench = { .queue = queue, .frame = *frame };
-  return bench_open (&bench, path, tool_options.precision, error) &&
-      measure_and_print (&bench, clip_queue_get_device (queue), error);
+  g_auto (Bench) bench = { .queue = queue, .frame = frame };
+  double preprocess = 0, encode;
+  if (!bench_open (&bench, path, tool_options.precision, error)
+      || (encode = measure (&bench, encoder_only ? NULL : &preprocess, error)) < 0)
+    return FALSE;
+  (tool_options.json ? print_json : print_text) (&bench, preprocess, encode);
+  return TRUE;
 }
 
 /* Frames from the upload to the embeddings; the first batch (which builds kernels) is not counted */
 static gboolean
 run_profile (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **error)
 {
-  g_auto (Bench) bench = { .queue = queue, .frame = *frame };
+  g_auto (Bench) bench = { .queue = queue, .frame = frame };
   guint rounds = 0;
   if (!bench_open (&bench, path, tool_options.precision, error) || !encode_once (&bench, error))
     return FALSE;
@@ -244,9 +270,9 @@ run_profile (ClipQueue *queue, const char *path, const ClipFrame *frame, GError 
       return FALSE;
     now = g_get_monotonic_time ();
   }
-  return first && tool_bench_profile (queue, clip_model_get_config (bench.model)->name,
-      clip_precision_get_name (clip_model_get_precision (bench.model)), (guint) batch, rounds,
-      (double) (now - start) / G_USEC_PER_SEC, error);
+  return first
+         && tool_bench_profile (queue, bench.model, (guint) batch, rounds,
+             (double) (now - start) / G_USEC_PER_SEC, error);
 }
 
 static int
@@ -256,21 +282,30 @@ run (GError **error)
     return tool_usage (&tool_bench, "expected --batch N of 1 to 256");
   if (!(seconds > 0 && seconds <= 3600))
     return tool_usage (&tool_bench, "expected --seconds S above 0, at most 3600");
-  if (load + all + profile > 1)
-    return tool_usage (&tool_bench, "expected --load, --all-precisions or --profile, not two of them");
+  if (load + all + profile + encoder_only > 1)
+    return tool_usage (
+        &tool_bench, "expected --load, --all-precisions, --profile or --encoder, not two of them");
+  /* loading and texts need no frame, nor GStreamer in what is resident */
+  const gboolean framed = !load && !texts;
+  g_autoptr (GError) problem = NULL;
+  const char *size = frame_size ? frame_size : "1920x1080";
+  g_autoptr (ToolImage) image = framed ? tool_bench_frame_new (size, format_name (), &problem) : NULL;
+  if (framed && !image)
+    return tool_usage (&tool_bench, problem->message);
   g_autofree char *path = tool_find_model (error);
   g_autoptr (ClipDevice) device = path ? clip_device_open (tool_options.device, error) : NULL;
-  g_autoptr (ClipQueue) queue = device ? (profile ? clip_queue_new_profiled : clip_queue_new) (device, error) : NULL;
+  g_autoptr (ClipQueue) queue
+      = device ? (profile ? clip_queue_new_profiled : clip_queue_new) (device, error) : NULL;
   if (!queue)
     return TOOL_FAILED;
   if (load)
     return tool_bench_load (queue, path, error) ? 0 : TOOL_FAILED;
   if (texts)
     return tool_bench_texts (queue, path, texts, templates, error) ? 0 : TOOL_FAILED;
-  ClipFrame frame;
-  g_autofree guint8 *memory = noise_frame (&frame);
-  return (all ? run_all : profile ? run_profile : run_one) (queue, path, &frame, error) ? 0 : TOOL_FAILED;
+  gboolean (*measured) (ClipQueue *, const char *, const ClipFrame *, GError **)
+      = all ? run_all : profile ? run_profile : run_one;
+  return measured (queue, path, &image->frame, error) ? 0 : TOOL_FAILED;
 }
 
-const ToolCommand tool_bench = { "bench", NULL, "Measure frames per second",
-  "The preprocessing of a noise frame and the image encoder, each alone.", entries, NULL, run, TRUE };
+const ToolCommand tool_bench = { "bench", NULL, "Measure frames and texts per second",
+  "A frame of noise is preprocessed and encoded, over and over.", entries, NULL, run, TRUE };

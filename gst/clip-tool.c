@@ -62,6 +62,13 @@ tool_json_float (GString *out, double value)
   g_string_append (out, g_ascii_formatd (digits, sizeof digits, "%.9g", value));
 }
 
+void
+tool_json_field (GString *out, const char *name, double value)
+{
+  g_string_append_printf (out, ",\"%s\":", name);
+  tool_json_float (out, value);
+}
+
 static void
 print_help (FILE *file)
 {

@@ -7,6 +7,7 @@
 
 #include "gemm/clip-precision.h"
 #include "image/clip-image.h"
+#include "model/clip-model.h"
 #include "text/clip-prompts.h"
 
 G_BEGIN_DECLS
@@ -51,13 +52,17 @@ ClipPromptSet *tool_set_from_texts (GPtrArray *texts, GError **error);
 /* JSON: numbers in the "C" locale with the digits that give the float back. */
 void tool_json_string (GString *out, const char *text);
 void tool_json_float (GString *out, double value);
+/** tool_json_field: ,"NAME":VALUE */
+void tool_json_field (GString *out, const char *name, double value);
+
 /** tool_bench_load: measures and prints what loading the model at @path takes */
 gboolean tool_bench_load (ClipQueue *queue, const char *path, GError **error);
-/** tool_bench_profile: prints where the time of @rounds went, from the @queue's profile; they took @seconds */
-gboolean tool_bench_profile (ClipQueue *queue, const char *model, const char *precision, guint batch, guint rounds,
-    double seconds, GError **error);
+/** tool_bench_profile: prints where the time of @rounds of @batch went, from the @queue's profile; they took @seconds */
+gboolean tool_bench_profile (
+    ClipQueue *queue, ClipModel *model, guint batch, guint rounds, double seconds, GError **error);
 
-/** tool_bench_texts: measures and prints what encoding a file of prompts with templates takes */
+/** tool_bench_texts: measures and prints what encoding a file of prompts with templates takes; where the time went, on a
+ * profiled @queue */
 gboolean tool_bench_texts (
     ClipQueue *queue, const char *path, const char *prompts, const char *templates, GError **error);
 
@@ -84,5 +89,14 @@ cairo_surface_t *tool_image_thumbnail (ToolImage *image, const char *path, GErro
 gboolean tool_image_write_png (const char *path, const guint8 *rgb, guint size, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ToolImage, tool_image_free)
+
+/**
+ * tool_bench_frame_new:
+ * @size: as in "1920x1080"
+ * @format: as GStreamer calls it
+ *
+ * Returns: (transfer full): a frame of noise; NULL with CLIP_ERROR_IMAGE
+ */
+ToolImage *tool_bench_frame_new (const char *size, const char *format, GError **error);
 
 G_END_DECLS

@@ -32,6 +32,11 @@
       BYTE3 (p, i, at, 8), BYTE3 (p, i, at, 9), BYTE3 (p, i, at, 10), BYTE3 (p, i, at, 11), \
       BYTE3 (p, i, at, 12), BYTE3 (p, i, at, 13), BYTE3 (p, i, at, 14), BYTE3 (p, i, at, 15))
 
+// one byte at bit AT of the word at P + I
+#define BYTE(p, i, at) (p)[(i) + (at) / 8]
+#define EDGE 16 // so that vectors of a line are aligned
+
+#define OUTPUTS 4
 #define WEIGHT_BITS 22
 #define COLOR_BITS 21
 
@@ -47,7 +52,8 @@ typedef struct {
 } RowParams;
 
 #ifdef CHROMA_BYTES
-// Chroma of frame row Y, columns of chroma from - 1 .. to + 1, in quarters; edges repeat.
+// Chroma of frame row Y, in quarters: column FROM + i at line[EDGE + i], for i = -1 .. TO - FROM + 1;
+// edges repeat.
 static void chroma_rows (__global const uchar *frame, const RowParams p, const int y, const int from,
     const int to, __local short *line)
 {
@@ -58,34 +64,36 @@ static void chroma_rows (__global const uchar *frame, const RowParams p, const i
     near_part = p.top_y ? 2 : 3;
     far_part = 4 - near_part;
   }
-  const int low = max (from - 1, 0), count = min (to + 1, p.chroma_width - 1) - low + 1;
-  const size_t a = (size_t) (near - p.chroma_y0) * p.chroma_pitch + (low - p.chroma_x0) * CHROMA_BYTES;
-  const size_t b = (size_t) (far - p.chroma_y0) * p.chroma_pitch + (low - p.chroma_x0) * CHROMA_BYTES;
+  const int count = min (to + 1, p.chroma_width - 1) - from + 1, before = from > 0 ? -1 : 0;
+  const size_t a = (size_t) (near - p.chroma_y0) * p.chroma_pitch + (from - p.chroma_x0) * CHROMA_BYTES;
+  const size_t b = (size_t) (far - p.chroma_y0) * p.chroma_pitch + (from - p.chroma_x0) * CHROMA_BYTES;
   __global const uchar *u = frame + p.u_offset, *v = frame + p.v_offset;
-  __local short *to_u = line + (low - from + 1), *to_v = to_u + p.chroma_line;
+  __local short *to_u = line + EDGE, *to_v = to_u + p.chroma_line;
   for (int i = 16 * (int) get_local_id (0); i < count; i += 16 * (int) get_local_size (0)) {
-    vstore16 (convert_short16 (JOIN (LOAD16_, CHROMA_BYTES) (u + a, i, U_AT) * near_part
-                  + JOIN (LOAD16_, CHROMA_BYTES) (u + b, i, U_AT) * far_part), 0, to_u + i);
-    vstore16 (convert_short16 (JOIN (LOAD16_, CHROMA_BYTES) (v + a, i, V_AT) * near_part
-                  + JOIN (LOAD16_, CHROMA_BYTES) (v + b, i, V_AT) * far_part), 0, to_v + i);
+    *(__local short16 *) (to_u + i) = convert_short16 (JOIN (LOAD16_, CHROMA_BYTES) (u + a, i, U_AT) * near_part
+                                                       + JOIN (LOAD16_, CHROMA_BYTES) (u + b, i, U_AT) * far_part);
+    *(__local short16 *) (to_v + i) = convert_short16 (JOIN (LOAD16_, CHROMA_BYTES) (v + a, i, V_AT) * near_part
+                                                       + JOIN (LOAD16_, CHROMA_BYTES) (v + b, i, V_AT) * far_part);
   }
   barrier (CLK_LOCAL_MEM_FENCE);
-  for (int k = (int) get_local_id (0); k < 2; k += (int) get_local_size (0)) {
-    __local short *plane = line + k * p.chroma_line;
-    if (from == 0)
-      plane[0] = plane[1];
-    if (to == p.chroma_width - 1)
-      plane[to - from + 2] = plane[to - from + 1];
+  if (get_local_id (0) == 0) {
+    const int at = before * CHROMA_BYTES, last = to - from;
+    to_u[-1] = BYTE (u + a, at, U_AT) * near_part + BYTE (u + b, at, U_AT) * far_part;
+    to_v[-1] = BYTE (v + a, at, V_AT) * near_part + BYTE (v + b, at, V_AT) * far_part;
+    if (to == p.chroma_width - 1) {
+      to_u[last + 1] = to_u[last];
+      to_v[last + 1] = to_v[last];
+    }
   }
   barrier (CLK_LOCAL_MEM_FENCE);
 }
 
 // 16 samples, in sixteenths around zero, for the pixels X .. X + 15 of a line that begins at an even pixel
-static int16 chroma16 (__local const short *line, const int x, const int left_x)
+static int16 chroma_at (__local const short *line, const int x, const int left_x)
 {
 #if SUB_X
-  const short8 left = vload8 (0, line + x / 2), near = vload8 (0, line + x / 2 + 1),
-               right = vload8 (0, line + x / 2 + 2);
+  const short8 left = vload8 (0, line + EDGE + x / 2 - 1), near = vload8 (0, line + EDGE + x / 2),
+               right = vload8 (0, line + EDGE + x / 2 + 1);
   const short8 even = left_x ? near * (short) 4 : near * (short) 3 + left;
   const short8 odd = left_x ? near * (short) 2 + right * (short) 2 : near * (short) 3 + right;
   short16 both;
@@ -93,7 +101,7 @@ static int16 chroma16 (__local const short *line, const int x, const int left_x)
   both.odd = odd;
   return convert_int16 (both) - 2048;
 #else
-  return convert_int16 (vload16 (0, line + x + 1)) * 4 - 2048;
+  return convert_int16 (vload16 (0, line + EDGE + x)) * 4 - 2048;
 #endif
 }
 #endif
@@ -125,12 +133,12 @@ static void convert_row (__global const uchar *frame, const RowParams p, const i
 #ifdef Y_AT
     const int16 luma = JOIN (LOAD16_, PIXEL_BYTES) (pixels, x, Y_AT) * p.y_scale + p.y_bias;
 #ifdef CHROMA_BYTES
-    const int16 u = chroma16 (chroma, x, p.left_x), v = chroma16 (chroma + p.chroma_line, x, p.left_x);
-    vstore16 (to_byte ((luma + v * p.r_v) >> COLOR_BITS), 0, row + x);
-    vstore16 (to_byte ((luma + u * p.g_u + v * p.g_v) >> COLOR_BITS), 0, row + p.row_pitch + x);
-    vstore16 (to_byte ((luma + u * p.b_u) >> COLOR_BITS), 0, row + 2 * p.row_pitch + x);
+    const int16 u = chroma_at (chroma, x, p.left_x), v = chroma_at (chroma + p.chroma_line, x, p.left_x);
+    *(__local uchar16 *) (row + x) = to_byte ((luma + v * p.r_v) >> COLOR_BITS);
+    *(__local uchar16 *) (row + p.row_pitch + x) = to_byte ((luma + u * p.g_u + v * p.g_v) >> COLOR_BITS);
+    *(__local uchar16 *) (row + 2 * p.row_pitch + x) = to_byte ((luma + u * p.b_u) >> COLOR_BITS);
 #else
-    vstore16 (to_byte (luma >> COLOR_BITS), 0, row + x);
+    *(__local uchar16 *) (row + x) = to_byte (luma >> COLOR_BITS);
 #endif
 #else
     int16 r = JOIN (LOAD16_, PIXEL_BYTES) (pixels, x, R_AT);
@@ -141,11 +149,11 @@ static void convert_row (__global const uchar *frame, const RowParams p, const i
     r = premultiply (r, a);
     g = premultiply (g, a);
     b = premultiply (b, a);
-    vstore16 (convert_uchar16 (a), 0, row + 3 * p.row_pitch + x);
+    *(__local uchar16 *) (row + 3 * p.row_pitch + x) = convert_uchar16 (a);
 #endif
-    vstore16 (convert_uchar16 (r), 0, row + x);
-    vstore16 (convert_uchar16 (g), 0, row + p.row_pitch + x);
-    vstore16 (convert_uchar16 (b), 0, row + 2 * p.row_pitch + x);
+    *(__local uchar16 *) (row + x) = convert_uchar16 (r);
+    *(__local uchar16 *) (row + p.row_pitch + x) = convert_uchar16 (g);
+    *(__local uchar16 *) (row + 2 * p.row_pitch + x) = convert_uchar16 (b);
 #endif
   }
   barrier (CLK_LOCAL_MEM_FENCE);
@@ -162,45 +170,50 @@ static void convert_row (__global const uchar *frame, const RowParams p, const i
 #define SUM4(v) ((v).lo.lo + (v).lo.hi + (v).hi.lo + (v).hi.hi)
 #endif
 
-static uchar clip_weighted (const INT sum)
+// the sums of four neighbouring outputs, all of each vector's parts added up
+static int4 weighted4 (__local const uchar *in, __global const int *first, __global const int *weights, const int taps)
 {
-  const int4 four = SUM4 (sum);
-  const int2 two = four.lo + four.hi;
-  return (uchar) clamp ((two.x + two.y + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS, 0, 255);
+  __local const uchar *in0 = in + first[0], *in1 = in + first[1], *in2 = in + first[2], *in3 = in + first[3];
+  INT sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+  for (int t = 0; t < taps; t += VEC) {
+    sum0 += VLOAD (0, weights + t) * CONVERT (VLOAD (0, in0 + t));
+    sum1 += VLOAD (0, weights + taps + t) * CONVERT (VLOAD (0, in1 + t));
+    sum2 += VLOAD (0, weights + 2 * taps + t) * CONVERT (VLOAD (0, in2 + t));
+    sum3 += VLOAD (0, weights + 3 * taps + t) * CONVERT (VLOAD (0, in3 + t));
+  }
+  const int4 a = SUM4 (sum0), b = SUM4 (sum1), c = SUM4 (sum2), d = SUM4 (sum3);
+  const int4 ab = (int4) (a.s0, b.s0, a.s1, b.s1) + (int4) (a.s2, b.s2, a.s3, b.s3);
+  const int4 cd = (int4) (c.s0, d.s0, c.s1, d.s1) + (int4) (c.s2, d.s2, c.s3, d.s3);
+  return (int4) (ab.lo, cd.lo) + (int4) (ab.hi, cd.hi);
 }
 
 // global (rows * local size, chunks); coefficients: first[width], then weights[width][taps],
-// taps a multiple of VEC, filled up with zero weights
+// width and chunk multiples of OUTPUTS, which a work-item makes at a time (the host adds columns that
+// nobody reads); taps a multiple of VEC, filled up with zero weights
 __kernel void preprocess_rows (__global const uchar *restrict frame, __global const int *restrict first,
     __global const int *restrict weights, __global uchar *restrict lines, const RowParams p,
-    __local uchar *row, __local short *chroma)
+    __local uchar16 *row16, __local short16 *chroma)
 {
+  __local uchar *row = (__local uchar *) row16; // declared as vectors for their alignment
   const int line = (int) get_group_id (0), begin = (int) get_group_id (1) * p.chunk;
   const int end = min (begin + p.chunk, p.width);
   // of an even column, for chroma; first[] grows, the weights end within the frame or are zero
   const int from = first[begin] & ~1;
   const int count = min (first[end - 1] + p.taps, p.x_end) - from;
-  convert_row (frame, p, p.first_row + line, from, count, row, chroma);
-  for (int x = begin + (int) get_local_id (0); x < end; x += (int) get_local_size (0)) {
-    __local const uchar *in = row + (first[x] - from);
-    __global const int *w = weights + (size_t) x * p.taps;
-    INT sum[CHANNELS];
-    for (int c = 0; c < CHANNELS; c++)
-      sum[c] = 0;
-    for (int t = 0; t < p.taps; t += VEC) {
-      const INT weight = VLOAD (0, w + t);
-      for (int c = 0; c < CHANNELS; c++)
-        sum[c] += weight * CONVERT (VLOAD (0, in + c * p.row_pitch + t));
+  convert_row (frame, p, p.first_row + line, from, count, row, (__local short *) chroma);
+  for (int x = begin + OUTPUTS * (int) get_local_id (0); x < end; x += OUTPUTS * (int) get_local_size (0)) {
+    for (int c = 0; c < CHANNELS; c++) {
+      const int4 sum = weighted4 (row + c * p.row_pitch - from, first + x, weights + (size_t) x * p.taps, p.taps);
+      __global uchar *out = lines + ((size_t) c * p.rows + line) * p.lines_pitch + p.left + x;
+      *(__global uchar4 *) out = convert_uchar4 (clamp ((sum + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS, 0, 255));
     }
-    for (int c = 0; c < CHANNELS; c++)
-      lines[((size_t) c * p.rows + line) * p.lines_pitch + p.left + x] = clip_weighted (sum[c]);
   }
 }
 
 // the host's ColumnParams
 typedef struct {
   int size, left, top, width, height; // the picture lies at left, top of size x size; the rest is black
-  int first_row, rows, lines_pitch, taps;
+  int first_row, rows, lines_pitch, lines_left, taps;
 } ColumnParams;
 
 // 16 pixels of plane C at column X of LINES, vertical pass for output row Y
@@ -208,7 +221,7 @@ static int16 column16 (__global const uchar *lines, __global const int *first, _
     const ColumnParams p, const int c, const int y, const int x)
 {
   __global const uchar *in
-      = lines + ((size_t) c * p.rows + (first[y] - p.first_row)) * p.lines_pitch + x;
+      = lines + ((size_t) c * p.rows + (first[y] - p.first_row)) * p.lines_pitch + p.lines_left - p.left + x;
   __global const int *w = weights + (size_t) y * p.taps;
   // taps behind the last row have weight zero
   const int taps = min (p.taps, p.first_row + p.rows - first[y]);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The text encoder beside PyTorch's encode_text, for tests/bench --texts: class names with the ImageNet templates."""
 import json
+import os
 import pathlib
 import random
-import statistics
 import subprocess
 import time
 import unicodedata
@@ -29,6 +29,7 @@ class Encoder:
     def __init__(self, tensors, config):
         import torch
         from torch import nn
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.t, self.c, width, heads = tensors, config, config["hidden_size"], config["num_attention_heads"]
         self.layers = []
         for i in range(config["num_hidden_layers"]):
@@ -88,37 +89,46 @@ def check_same(tool, model, encoder, texts, ids):
     assert difference < 2e-5, f"the embeddings differ by {difference}"
 
 
-def compare(tool, model, folder, pairs, prompts, sample):
-    """-> figures; in each round ours encodes @prompts texts, then PyTorch a piece of @sample of them"""
-    names = class_names(prompts // TEMPLATES)
+def make_prompts(names):
+    """@names class names in each of the templates"""
     templates = read_templates(pathlib.Path(__file__).resolve().parents[1] / "src" / "text" / "clip-templates.c")
-    texts = [template.replace("{}", name) for name in names for template in templates]
-    labels = pathlib.Path(folder, "labels.txt")
-    labels.write_text("".join(name + "\n" for name in names))
+    return [template.replace("{}", name) for name in class_names(names) for template in templates]
+
+
+def encode_ours(tool, model, texts, folder):
+    """-> what bench --texts --json prints of @texts"""
+    lines = pathlib.Path(folder, "prompts.txt")
+    lines.write_text("".join(text + "\n" for text in texts))
+    out = subprocess.run([tool, "bench", "--json", "--precision", "fp32", "--model", model, "--texts", lines, "--templates", "none"],
+                         check=True, capture_output=True)
+    return json.loads(out.stdout)
+
+
+def encode_theirs(encoder, ids):
+    """-> texts per second; as many at a time as a class has templates, as OpenAI's notebook does"""
+    begin = time.perf_counter()
+    for batch in ids.split(TEMPLATES):
+        encoder.encode(batch)
+    return len(ids) / (time.perf_counter() - begin)
+
+
+def compare(tool, model, folder, pairs, names, sample, seed):
+    """-> a row of results; in each round both encode the same @sample prompts, no prompt in two rounds"""
+    prompts = make_prompts(names)
+    texts = random.Random(seed).sample(prompts, pairs * sample)
     config = json.loads(pathlib.Path(model, "config.json").read_text())["text_config"]
     encoder = Encoder(read_safetensors(pathlib.Path(model, "model.safetensors")), config)
     ids = tokenize(tool, model, texts, folder)
     check_same(tool, model, encoder, texts[:3], ids[:3])
     encoder.encode(ids[:TEMPLATES])
-    ours, theirs = [], []
-    for i in range(pairs):
-        out = subprocess.run([tool, "bench", "--json", "--precision", "fp32", "--model", model, "--texts", labels, "--templates", "imagenet"],
-                             check=True, capture_output=True)
-        result = json.loads(out.stdout)
-        ours.append(result["texts"] / result["seconds"])
-        begin, first = time.perf_counter(), i * sample % len(texts)
-        for batch in range(first, first + sample, TEMPLATES):  # a class at a time, as OpenAI's notebook does
-            encoder.encode(ids[batch:min(batch + TEMPLATES, first + sample)])
-        theirs.append(sample / (time.perf_counter() - begin))
-    return {"texts": len(texts), "texts_per_second": statistics.median(ours), "pytorch_texts_per_second":
-            statistics.median(theirs), "ours_over_it": statistics.median(a / b for a, b in zip(ours, theirs)),
-            "gflop": result["gflop"], "gflop_all_positions": result["gflop_all_positions"]}
-
-
-def print_figures(f):
-    print(f"{f['texts']} texts  ours {f['texts_per_second']:.1f} texts/s, PyTorch {f['pytorch_texts_per_second']:.1f}: "
-          f"{f['ours_over_it']:.1f}x;  {f['gflop']:.0f} GFLOP of {f['gflop_all_positions']:.0f}: "
-          f"{f['gflop_all_positions'] / f['gflop']:.1f} times fewer")
+    row = {"texts": len(texts), "of_texts": len(prompts), "ours": [], "theirs": [], "gflop": 0, "theirs_gflop": 0}
+    for first in range(0, len(texts), sample):
+        result = encode_ours(tool, model, texts[first:first + sample], folder)
+        row["ours"].append(result["texts_per_second"])
+        row["gflop"] += result["gflop"]
+        row["theirs_gflop"] += result["gflop_all_positions"]  # of PyTorch, which computes them all
+        row["theirs"].append(encode_theirs(encoder, ids[first:first + sample]))
+    return row
 
 
 def read_templates(source):

@@ -110,15 +110,15 @@ to_fixed (double weight)
 
 void
 clip_axis_init (ClipAxis *axis, ClipFilter filter, guint in_size, guint out_size, guint begin, guint count,
-    guint align)
+    guint group, guint align)
 {
   gboolean same = in_size == out_size; /* not resampled at all: one tap of weight 1 */
   guint taps = same ? 1 : most_taps (filter, in_size, out_size);
   g_autofree double *weights = g_new (double, taps);
-  axis->count = count;
+  axis->count = (count + group - 1) / group * group;
   axis->taps = (taps + align - 1) / align * align;
-  axis->first = g_new (gint, count);
-  axis->weights = g_new0 (gint, (gsize) count * axis->taps);
+  axis->first = g_new (gint, axis->count);
+  axis->weights = g_new0 (gint, (gsize) axis->count * axis->taps);
   axis->from = in_size;
   axis->to = 0;
   for (guint i = 0; i < count; i++) {
@@ -132,6 +132,8 @@ clip_axis_init (ClipAxis *axis, ClipFilter filter, guint in_size, guint out_size
     for (guint t = 0; t < n; t++)
       axis->weights[(gsize) i * axis->taps + t] = to_fixed (weights[t]);
   }
+  for (guint i = count; i < axis->count; i++)
+    axis->first[i] = axis->first[count - 1];
 }
 
 void

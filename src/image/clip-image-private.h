@@ -28,10 +28,11 @@ typedef struct {
  * clip_axis_init:
  * @in_size, @out_size: before and after the resampling of the whole picture
  * @begin, @count: the outputs that are wanted
+ * @group: the number of outputs becomes a multiple of this; those added have the last one's inputs and no weight
  * @align: the number of taps becomes a multiple of this
  */
 void clip_axis_init (ClipAxis *axis, ClipFilter filter, guint in_size, guint out_size, guint begin,
-    guint count, guint align);
+    guint count, guint group, guint align);
 void clip_axis_clear (ClipAxis *axis);
 
 /** ClipFormatInfo: packed RGB, gray and YUV, as words (see kernels/preprocess.cl) */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define OUTPUTS 4 /* as in the kernels: columns that a work-item makes at a time */
+#define EDGE 16 /* as in the kernels */
 #define SLACK 256 /* kernels read vectors of pixels past the end of a row */
 #define LOCAL_CPU (256 * 1024)
 #define LOCAL_GPU (32 * 1024) /* leaves room for several work-groups on a compute unit */
@@ -22,7 +24,7 @@ typedef struct {
 /* ColumnParams of kernels/preprocess.cl */
 typedef struct {
   cl_int size, left, top, width, height;
-  cl_int first_row, rows, lines_pitch, taps;
+  cl_int first_row, rows, lines_pitch, lines_left, taps;
 } ColumnParams;
 
 struct _ClipPreprocessor {
@@ -144,8 +146,8 @@ set_crop (ClipPreprocessor *self, const ClipRect *crop, GError **error)
   clip_geometry_init (g, &self->config, crop->width, crop->height);
   self->vec = vector_of_taps (self, crop->width);
   clip_axis_init (
-      &self->x, self->config.filter, crop->width, g->width, g->crop_x, g->out_width, self->vec);
-  clip_axis_init (&self->y, self->config.filter, crop->height, g->height, g->crop_y, g->out_height, 1);
+      &self->x, self->config.filter, crop->width, g->width, g->crop_x, g->out_width, OUTPUTS, self->vec);
+  clip_axis_init (&self->y, self->config.filter, crop->height, g->height, g->crop_y, g->out_height, 1, 1);
   shift (&self->x, crop->x);
   shift (&self->y, crop->y);
   if (!upload_axis (self, &self->x, &self->x_first, &self->x_weights, error)
@@ -213,7 +215,7 @@ local_bytes (ClipPreprocessor *self, const ClipFormatInfo *info, guint channels,
     longest = MAX (longest, self->x.first[last] + p->taps - (self->x.first[begin] & ~1));
   }
   p->row_pitch = (longest + 15) & ~15;
-  p->chroma_line = info->chroma_bytes ? (p->row_pitch >> info->sub_x) + 32 : 0;
+  p->chroma_line = info->chroma_bytes ? ((p->row_pitch >> info->sub_x) + 2 * EDGE + 15) & ~15 : 0;
   return (gsize) p->row_pitch * channels + (gsize) p->chroma_line * 2 * sizeof (cl_short);
 }
 
@@ -228,8 +230,8 @@ choose_chunk (
   gsize wanted = MIN (available, clip_device_is_cpu (device) ? LOCAL_CPU : LOCAL_GPU);
   p->chunk = (cl_int) self->x.count;
   gsize bytes = local_bytes (self, info, channels, p);
-  while (bytes > wanted && p->chunk > 1) {
-    p->chunk = (p->chunk + 1) / 2;
+  while (bytes > wanted && p->chunk > OUTPUTS) {
+    p->chunk = (p->chunk / 2 + OUTPUTS - 1) & ~(OUTPUTS - 1);
     bytes = local_bytes (self, info, channels, p);
   }
   if (bytes <= available)
@@ -277,8 +279,8 @@ row_params (ClipPreprocessor *self, const ClipFrame *frame, const ClipFormatInfo
     .pitch = (cl_int) parts[0].pitch,
     .first_row = (cl_int) self->y.from,
     .rows = (cl_int) (self->y.to - self->y.from),
-    .lines_pitch = (cl_int) ((self->config.size + 15) & ~15u),
-    .left = (cl_int) self->geometry.left,
+    .lines_pitch = (cl_int) ((self->geometry.left + self->config.size + 2 * OUTPUTS + 15) & ~15u),
+    .left = (cl_int) ((self->geometry.left + OUTPUTS - 1) & ~(OUTPUTS - 1u)),
     .width = (cl_int) self->x.count,
     .taps = (cl_int) self->x.taps,
   };
@@ -294,7 +296,7 @@ column_params (ClipPreprocessor *self, const RowParams *rows)
 {
   const ClipGeometry *g = &self->geometry;
   return (ColumnParams){ (cl_int) self->config.size, (cl_int) g->left, (cl_int) g->top, (cl_int) g->out_width,
-    (cl_int) g->out_height, rows->first_row, rows->rows, rows->lines_pitch, (cl_int) self->y.taps };
+    (cl_int) g->out_height, rows->first_row, rows->rows, rows->lines_pitch, rows->left, (cl_int) self->y.taps };
 }
 
 static guint

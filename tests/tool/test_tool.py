@@ -174,6 +174,19 @@ class Bench(unittest.TestCase):
         text = tool("bench", "--all-precisions", "--model", MODEL, "--seconds", "0.1").stdout.decode()
         self.assertRegex(text, r"int8 +[0-9.]+ frames/s +[0-9.]+x of fp32")
 
+    def test_frames(self):
+        answer = tool_json("bench", "--json", "--model", MODEL, "--seconds", "0.1", "--batch", "2")
+        self.assertEqual(answer["frame"], {"width": 1920, "height": 1080, "format": "NV12"})
+        self.assertEqual((answer["batch"], answer["precision"]), (2, "fp32"))
+        self.assertTrue(answer["device"])
+        self.assertAlmostEqual(answer["preprocess_over_encode"], answer["encode_fps"] / answer["preprocess_fps"], delta=1e-6)
+        self.assertAlmostEqual(1 / answer["fps"], 1 / answer["encode_fps"] + 1 / answer["preprocess_fps"], delta=1e-6)
+        text = tool("bench", "--model", MODEL, "--seconds", "0.1", "--frame", "64x48", "--format", "RGB").stdout.decode()
+        self.assertRegex(text, r"preprocessing +[0-9.]+ ms a frame, [0-9.]+ % of the encoder's, of 64x48 RGB\n")
+        alone = tool_json("bench", "--encoder", "--json", "--model", MODEL, "--seconds", "0.1")
+        self.assertGreater(alone["encode_fps"], 0)
+        self.assertNotIn("preprocess_fps", alone)
+
     def test_profile(self):
         answer = tool_json("bench", "--profile", "--json", "--model", MODEL, "--seconds", "0.2")
         stages = {stage["stage"]: stage for stage in answer["stages"]}
@@ -187,6 +200,12 @@ class Bench(unittest.TestCase):
             self.assertAlmostEqual(stage["of_peak"], stage["gflops"] / answer["peak_gflops"], delta=0.01)
         self.assertTrue(products)
         self.assertLessEqual(sum(stage["ms"] for stage in answer["stages"]), answer["ms"])
+        self.assertLessEqual(sum(stage["share"] for stage in answer["stages"]), 1)
+        for stage in answer["stages"]:
+            self.assertAlmostEqual(stage["share"], stage["ms"] / answer["ms"], delta=1e-6)
+        operations = sum(stage["gflops"] * stage["ms"] for stage in products)
+        self.assertAlmostEqual(answer["of_peak"], operations / answer["ms"] / answer["peak_gflops"], delta=1e-6)
+        self.assertAlmostEqual(answer["per_second"] * answer["ms"], 1000 * answer["batch"], delta=0.1)
         text = tool("bench", "--profile", "--model", MODEL, "--seconds", "0.2").stdout.decode()
         self.assertRegex(text, r"layernorm +[0-9]+ +[0-9.]+ ms +[0-9.]+ %")
 
@@ -212,6 +231,11 @@ class Bench(unittest.TestCase):
             self.assertGreater(figures["seconds"], 0)
             self.assertLess(0, figures["gflop"])
             self.assertLess(figures["gflop"], figures["gflop_all_positions"])
+            self.assertAlmostEqual(figures["texts_per_second"], 21 / figures["seconds"], delta=0.01)
+            self.assertAlmostEqual(figures["of_peak"], figures["gflop"] / figures["seconds"] / figures["peak_gflops"], delta=1e-6)
+            self.assertEqual((figures["precision"], bool(figures["device"])), ("fp32", True))
+            stages = tool_json("bench", "--json", "--model", MODEL, "--texts", labels, "--profile")["stages"]
+            self.assertTrue({"attention", "layernorm"} <= {stage["stage"] for stage in stages})
             labels.write_text("")
             self.assertEqual(tool("bench", "--model", MODEL, "--texts", labels).returncode, 1)
 
@@ -253,6 +277,9 @@ class Errors(unittest.TestCase):
         self.refuse(2, "--size", "preprocess", IMAGES[0], "-o", "x.png")
         self.refuse(2, "Unknown option", "embed", "--loud")
         self.refuse(2, "not two of them", "bench", "--load", "--all-precisions")
+        self.refuse(2, "--frame 3x0: expected WIDTHxHEIGHT", "bench", "--frame", "3x0")
+        self.refuse(2, "--format NV99: expected one of { RGB", "bench", "--format", "NV99")
+        self.refuse(2, "--format I420_10LE: expected one of { RGB", "bench", "--format", "I420_10LE")
         self.refuse(2, "expected fp32, bf16, int8", "embed", "--precision", "int3", "--text", "a")
         self.refuse(2, "Unknown option", "tokenize", "--precision", "bf16", "a")
 
