@@ -3,40 +3,66 @@
 // convolutions, with many rows and a small W. As gemm-panel.cl, but A is copied tile by tile by the
 // work-item that uses it: packed as a whole it would be memory traffic that rivals the arithmetic.
 //
-// A work-item has per_item tiles and takes one after the other, all panels of a tile, while W stays in the
-// second-level cache; meanwhile the next tile's rows of A and C are asked for. Activations that need constants
+// A work-item has per_item tiles, and copies in_slice of them at a time into its own slice of the scratch memory. With
+// a W that stays in the second-level cache that is one tile for all panels, while the next tile's rows of A and C are
+// asked for; a larger W passes by once for many tiles, and its next panel is asked for. Activations that need constants
 // would be slow here (see gemm_panel); ReLU needs none.
 
 #include "gemm-rows.cl"
 
-// A part of `bytes` while one of `parts` panels runs over k
+// A part of `bytes` while one of `parts` multiplications runs over k
 static Ahead look_ahead (__global const float *at, const uint bytes, const uint part, const uint parts, const uint k)
 {
   const uint step = (bytes + parts * k - 1) / (parts * k);
   return (Ahead){ (__global const char *) at + (ulong) part * k * step, step };
 }
 
+// The lines of memory that a tile of C has in a panel
+static void prefetch_tile (const uint rows, __global const float *c, const uint ldc)
+{
+  for (uint r = 0; r < rows; r++, c += ldc) {
+    PREFETCH (c, SECOND_LEVEL);
+    PREFETCH (c + VW, SECOND_LEVEL);
+  }
+}
+
 __attribute__ ((reqd_work_group_size (1, 1, 1)))
-__kernel void gemm_slices (const uint n, const uint k, const uint tiles, const uint height,
-    const uint higher, const uint per_item, __global const float *source, const ulong offset, const uint lda,
+__kernel void gemm_slices (const uint n, const uint k, const uint tiles, const uint height, const uint higher,
+    const uint per_item, const uint in_slice, __global const float *source, const ulong offset, const uint lda,
     __global float *scratch, __global const vec *w, __global const vec *bias, const int relu, const int add,
     __global const float *residual, __global float *c, const ulong c_offset, const uint ldc)
 {
   const uint first = get_global_id (0) * per_item, end = min (tiles, first + per_item);
   const uint panels = (n + 2 * VW - 1) / (2 * VW);
-  __global float *const strip = scratch + (ulong) get_global_id (0) * get_strip_size (k);
-  for (uint tile = first; tile < end; tile++) {
-    const uint rows = height + (tile < higher);
-    const ulong row = tile * height + min (tile, higher);
-    const ulong from = offset + row * lda, to = c_offset + row * ldc;
-    for (uint r = 0; r < rows; r++)
-      copy_row (k, source + from + (ulong) r * lda, 1, strip + r * VW);
+  const ulong strip = get_strip_size (k);
+  scratch += get_global_id (0) * in_slice * strip;
+  for (uint slice = first; slice < end; slice += in_slice) {
+    const uint last = min (slice + in_slice, end);
+    for (uint tile = slice; tile < last; tile++) {
+      const ulong row = tile * height + min (tile, higher);
+      for (uint r = 0; r < height + (tile < higher); r++)
+        copy_row (k, source + offset + (row + r) * lda, 1, scratch + (tile - slice) * strip + r * VW);
+    }
     for (uint panel = 0; panel < panels; panel++) {
-      const Ahead in = look_ahead (source + from + (ulong) rows * lda, rows * k * sizeof (float), panel, panels, k);
-      const Ahead out = look_ahead (c + to + (ulong) rows * ldc, rows * n * sizeof (float), panel, panels, k);
       const uint column = panel * 2 * VW;
-      const End finish = { n - column, bias + 2 * panel, add, relu, residual + to + column, c + to + column, ldc };
-      multiply_rows (rows, 1, k, strip, w + (ulong) panel * k * 2, in, out, finish);
+      __global const vec *const panel_w = w + (ulong) panel * k * 2;
+      for (uint tile = slice; tile < last; tile++) {
+        const uint rows = height + (tile < higher);
+        const ulong row = tile * height + min (tile, higher), to = c_offset + row * ldc;
+        const End finish
+            = { n - column, bias + 2 * panel, add, relu, residual + to + column, c + to + column, ldc };
+        Ahead in, out;
+        if (in_slice == 1) {
+          in = look_ahead (source + offset + (row + rows) * lda, rows * k * sizeof (float), panel, panels, k);
+          out = look_ahead (c + to + rows * (ulong) ldc, rows * n * sizeof (float), panel, panels, k);
+        } else {
+          __global const float *const next = (__global const float *) (panel_w + 2 * k);
+          in = look_ahead (next, 2 * k * sizeof (vec), tile - slice, last - slice, k);
+          out = (Ahead){ in.at, 0 };
+          prefetch_tile (rows, c + to + column, ldc);
+        }
+        multiply_rows (rows, 1, k, scratch + (tile - slice) * strip, panel_w, in, out, finish);
+      }
     }
   }
 }
