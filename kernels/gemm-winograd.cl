@@ -12,130 +12,153 @@
 // once when W is packed, need additions alone, and the results are as exact as those of the direct sum, nearly.
 //
 //   w[panel][point][channel][2 * VW]     A [batch,height,width,channels], C [batch,height,width,n]
-//   a[tile of rows][point][channel][row], with a gap of VW floats after each point; a row is a tile of 2x2 outputs
+//
+// The rows of the products are tiles of 2x2 outputs, MAX_ROWS of them are a group. A work-item has per_item groups and
+// panels_per_item panels. It takes SLICE groups at a time, for which W passes by once, and transforms them into its own
+// part of the scratch memory,
+//
+//   v[group][point], a strip each (gemm-rows.cl)     m[group][point][row][2 * VW], the products of one panel
+//
+// Options: those of gemm-tile.cl, -DSLICE
 
-#include "gemm-tile.cl"
+#include "gemm-rows.cl"
 
-// The upper left output of a row's tile; the rows count over the items from `first` on
-static uint3 locate (const uint row, const uint first, const uint conv_height, const uint conv_width)
+#define POINTS 16
+#define PRODUCT (MAX_ROWS * 2 * VW) // floats of the products of a group at one point
+
+// A row's tile: its first pixel in A and C, and which of 4x4 inputs, and of their middle 2x2 outputs, are inside
+typedef struct {
+  ulong pixel;
+  uint inside;
+} Place;
+
+static Place locate (const uint row, const uint conv_height, const uint conv_width)
 {
   const uint across = (conv_width + 1) / 2, down = (conv_height + 1) / 2;
-  return (uint3) (2 * (row % across), 2 * (row / across % down), first + row / across / down);
+  const uint x = 2 * (row % across), line = row / across, y = 2 * (line % down);
+  Place at = { ((ulong) (line / down) * conv_height + y) * conv_width + x, 0 };
+  // above 0 and to the left of it the sum wraps, and is beyond the size, too
+  for (uint i = 0; i < 16; i++)
+    at.inside |= (y + i / 4 - 1 < conv_height && x + i % 4 - 1 < conv_width) << i;
+  return at;
 }
 
-// v[point * ROWS_UP] = B' d B of VW channels
-#define ROWS_UP (BLOCKS * VW)
-
-static void transform (__global const float *from, const ulong line, const uint channels, const uint inside, vec *v)
+// v[point] = B' d B of the channels of a row
+static void transform_pixels (
+    const uint channels, const Place at, __global const float *source, const uint conv_width, __global float *v)
 {
-  vec d[4][4];
-  _Pragma ("unroll") for (int i = 0; i < 4; i++) {
-    _Pragma ("unroll") for (int x = 0; x < 4; x++)
-      d[i][x] = inside >> (4 * i + x) & 1 ? VLOAD (0, from + i * line + x * channels) : (vec) 0.0f;
-  }
-  _Pragma ("unroll") for (int x = 0; x < 4; x++) {
-    const vec d1 = d[1][x];
-    d[0][x] -= d[2][x];
-    d[1][x] = d1 + d[2][x];
-    d[2][x] -= d1;
-    d[3][x] = d1 - d[3][x];
-  }
-  _Pragma ("unroll") for (int i = 0; i < 4; i++) {
-    v[(4 * i + 0) * ROWS_UP] = d[i][0] - d[i][2];
-    v[(4 * i + 1) * ROWS_UP] = d[i][1] + d[i][2];
-    v[(4 * i + 2) * ROWS_UP] = d[i][2] - d[i][1];
-    v[(4 * i + 3) * ROWS_UP] = d[i][1] - d[i][3];
-  }
-}
-
-// Work-items: [tile of rows]; channels is a multiple of VW
-__attribute__ ((reqd_work_group_size (1, 1, 1)))
-__kernel void winograd_pixels (const uint channels, const uint height, const uint higher,
-    __global const float *source, const uint first, const uint conv_height, const uint conv_width,
-    __global float *a)
-{
-  const uint tile = get_global_id (0), start = tile * height + min (tile, higher), rows = height + (tile < higher);
-  const ulong stride = (ulong) rows * channels + VW, line = (ulong) conv_width * channels;
-  long from[MAX_ROWS];
-  uint inside[MAX_ROWS];
-  vec v[16 * ROWS_UP];
-  for (uint r = 0; r < rows; r++) {
-    const uint3 at = locate (start + r, first, conv_height, conv_width);
-    from[r] = (((long) at.z * conv_height + at.y - 1) * conv_width + at.x - 1) * channels;
-    inside[r] = 0;
-    // above 0 and to the left of it the sum wraps, and is beyond the size, too
-    for (uint i = 0; i < 16; i++)
-      inside[r] |= (at.y + i / 4 - 1 < conv_height && at.x + i % 4 - 1 < conv_width) << i;
-  }
-  for (uint i = 0; i < 16 * ROWS_UP; i++)
-    v[i] = (vec) 0.0f;
-  a += 16 * ((ulong) start * channels + tile * VW);
-  for (uint c = 0; c < channels; c += VW) {
-    for (uint r = 0; r < rows; r++)
-      transform (source + from[r] + c, line, channels, inside[r], v + r);
-    // a store writes beyond its rows: see pack_rows
-    for (uint point = 0; point < 16; point++) {
-      __global float *to = a + point * stride + (ulong) c * rows;
-      vec block[BLOCKS][VW];
-      _Pragma ("unroll") for (uint r = 0; r < ROWS_UP; r++)
-        block[r / VW][r % VW] = v[point * ROWS_UP + r];
-      _Pragma ("unroll") for (uint b = 0; b < BLOCKS; b++)
-        transpose (block[b]);
-      _Pragma ("unroll") for (uint j = 0; j < VW; j++) {
-        for (uint b = 0; b * VW < rows; b++)
-          VSTORE (block[b][j], b, to + (ulong) j * rows);
-      }
+  const ulong line = (ulong) conv_width * channels, strip = get_strip_size (channels);
+  __global const float *from = source + ((long) at.pixel - conv_width - 1) * (long) channels;
+  for (uint c = 0; c < channels; c += VW, from += VW, v += BLOCK) {
+    vec d[4][4];
+    _Pragma ("unroll") for (int i = 0; i < 4; i++) {
+      _Pragma ("unroll") for (int x = 0; x < 4; x++)
+        d[i][x] = at.inside >> (4 * i + x) & 1 ? VLOAD (0, from + i * line + x * channels) : (vec) 0.0f;
+    }
+    _Pragma ("unroll") for (int x = 0; x < 4; x++) {
+      const vec d1 = d[1][x];
+      d[0][x] -= d[2][x];
+      d[1][x] = d1 + d[2][x];
+      d[2][x] -= d1;
+      d[3][x] = d1 - d[3][x];
+    }
+    _Pragma ("unroll") for (int i = 0; i < 4; i++) {
+      __global float *const to = v + 4 * i * strip;
+      VSTORE (d[i][0] - d[i][2], 0, to);
+      VSTORE (d[i][1] + d[i][2], 0, to + strip);
+      VSTORE (d[i][2] - d[i][1], 0, to + 2 * strip);
+      VSTORE (d[i][1] - d[i][3], 0, to + 3 * strip);
     }
   }
 }
 
-// y[output] += T' sum T, the part of one point
-static void add_point (const uint point, const uint count, const vec *sum, vec *y)
+// y[dy][dx] = T' m T of the products of a row
+static void transform_products (__global const float *m, vec y[2][2])
 {
-  const float across[2][4] = { { 1, 1, 1, 0 }, { 0, 1, -1, -1 } };
-  for (uint output = 0; output < 4; output++, y += 2 * MAX_ROWS) {
-    const float factor = across[output / 2][point / 4] * across[output % 2][point % 4];
-    if (factor == 0.0f)
-      continue;
-    for (uint i = 0; i < count; i++)
-      y[i] = fma ((vec) factor, sum[i], y[i]);
+  vec t[2][4];
+  _Pragma ("unroll") for (int x = 0; x < 4; x++) {
+    const vec m0 = VLOAD (0, m + x * PRODUCT), m1 = VLOAD (0, m + (4 + x) * PRODUCT);
+    const vec m2 = VLOAD (0, m + (8 + x) * PRODUCT), m3 = VLOAD (0, m + (12 + x) * PRODUCT);
+    t[0][x] = m0 + m1 + m2;
+    t[1][x] = m1 - m2 - m3;
+  }
+  _Pragma ("unroll") for (int dy = 0; dy < 2; dy++) {
+    y[dy][0] = t[dy][0] + t[dy][1] + t[dy][2];
+    y[dy][1] = t[dy][1] - t[dy][2] - t[dy][3];
   }
 }
 
-// Work-items: [tile of the chunk, panel, chunk], as in gemm-panel.cl
-__attribute__ ((reqd_work_group_size (1, 1, 1)))
-__kernel void winograd_panel (const uint n, const uint channels, const uint tiles, const uint height,
-    const uint higher, __global const float *a, __global const vec *w, __global const vec *bias,
-    const int relu, const uint first, const uint conv_height, const uint conv_width, __global float *c)
+// The 2x2 outputs of a row; `columns` are left of VW
+static void store_outputs (const uint columns, const Place at, const uint n, const uint conv_width, const vec y[2][2],
+    const vec bias, const int relu, __global float *c)
 {
-  const uint panel = get_global_id (1), column = panel * 2 * VW;
-  const uint chunk = get_global_id (2) * get_global_size (0), tile = chunk + get_global_id (0);
-  if (tile >= tiles)
-    return;
-  const uint start = tile * height + min (tile, higher), rows = height + (tile < higher);
-  const uint in_chunk = min ((uint) get_global_size (0), tiles - chunk);
-  const uint step = (2 * sizeof (vec) + in_chunk - 1) / in_chunk;
-  const ulong stride = (ulong) rows * channels + VW, k = 16 * (ulong) channels;
-  __global const char *next = (__global const char *) (w + (panel + 1) * k * 2) + (tile - chunk) * k * step;
-  vec sum[2 * MAX_ROWS], y[4 * 2 * MAX_ROWS];
-  for (uint i = 0; i < 4 * 2 * MAX_ROWS; i++)
-    y[i] = (vec) 0.0f;
-  a += 16 * ((ulong) start * channels + tile * VW);
-  w += panel * k * 2;
-  for (uint point = 0; point < 16; point++, a += stride, w += 2 * channels, next += (ulong) channels * step) {
-    multiply (rows, channels, a, w, next, step, sum);
-    add_point (point, 2 * rows, sum, y);
+  _Pragma ("unroll") for (int i = 0; i < 4; i++) {
+    __global float *const to = c + (at.pixel + i / 2 * conv_width + i % 2) * n;
+    if (at.inside >> (4 * (i / 2 + 1) + i % 2 + 1) & 1)
+      store (y[i / 2][i % 2] + bias, columns, 0, relu, to, to);
   }
-  for (uint r = 0; r < rows; r++) {
-    const uint3 at = locate (start + r, first, conv_height, conv_width);
-    for (uint output = 0; output < 4; output++) {
-      const uint py = at.y + output / 2, px = at.x + output % 2;
-      if (py >= conv_height || px >= conv_width)
-        continue;
-      __global float *to = c + (((ulong) at.z * conv_height + py) * conv_width + px) * n + column;
-      for (uint h = 0; h < 2 && column + h * VW < n; h++)
-        store (y[output * 2 * MAX_ROWS + 2 * r + h] + bias[2 * panel + h], n - column - h * VW, 0, relu, to + h * VW,
-            to + h * VW);
+}
+
+static void prefetch_outputs (const Place at, const uint n, const uint conv_width, __global const float *c)
+{
+  for (uint i = 0; i < 4; i++) {
+    __global const float *const to = c + (at.pixel + i / 2 * conv_width + i % 2) * n;
+    PREFETCH (to, SECOND_LEVEL);
+    PREFETCH (to + VW, SECOND_LEVEL);
+  }
+}
+
+// Work-items: [part of the groups, part of the panels]; channels is a multiple of VW
+__attribute__ ((reqd_work_group_size (1, 1, 1)))
+__kernel void winograd (const uint n, const uint channels, const uint groups, const uint height, const uint higher,
+    const uint per_item, const uint panels_per_item, __global const float *source, const uint conv_height,
+    const uint conv_width, __global float *scratch, __global const vec *w, __global const vec *bias, const int relu,
+    __global float *c)
+{
+  const uint strip = get_strip_size (channels), panels = (n + 2 * VW - 1) / (2 * VW);
+  const uint first = get_global_id (0) * per_item, end = min (groups, first + per_item);
+  const uint first_panel = get_global_id (1) * panels_per_item, end_panel = min (panels, first_panel + panels_per_item);
+  const ulong item = get_global_id (1) * get_global_size (0) + get_global_id (0);
+  __global float *const v = scratch + item * SLICE * POINTS * (strip + PRODUCT);
+  __global float *const m = v + (ulong) SLICE * POINTS * strip;
+  Place places[SLICE][MAX_ROWS];
+  for (uint slice = first; slice < end; slice += SLICE) {
+    const uint in_slice = min ((uint) SLICE, end - slice);
+    for (uint g = 0; g < in_slice; g++) {
+      const uint group = slice + g, rows = height + (group < higher), row = group * height + min (group, higher);
+      for (uint r = 0; r < rows; r++) {
+        places[g][r] = locate (row + r, conv_height, conv_width);
+        transform_pixels (channels, places[g][r], source, conv_width, v + (ulong) g * POINTS * strip + r * VW);
+      }
+    }
+    for (uint panel = first_panel; panel < end_panel; panel++) {
+      __global const vec *const panel_w = w + (ulong) panel * POINTS * channels * 2;
+      __global float *const panel_c = c + panel * 2 * VW;
+      const uint step = 2 * sizeof (vec) / in_slice;
+      Ahead next = { (__global const char *) (panel_w + 2 * channels), step };
+      const Ahead none = { next.at, 0 };
+      for (uint point = 0; point < POINTS; point++) {
+        for (uint g = 0; g < in_slice; g++, next.at += channels * step) {
+          const uint rows = height + (slice + g < higher);
+          __global float *const to = m + (g * POINTS + point) * PRODUCT;
+          const End finish = { 2 * VW, 0, 0, 0, to, to, 2 * VW };
+          if (point < rows)
+            prefetch_outputs (places[g][point], n, conv_width, panel_c);
+          multiply_rows (rows, 1, channels, v + ((ulong) g * POINTS + point) * strip, panel_w + 2 * point * channels,
+              next, none, finish);
+        }
+      }
+      for (uint g = 0; g < in_slice; g++) {
+        const uint rows = height + (slice + g < higher);
+        for (uint r = 0; r < rows; r++) {
+          for (uint h = 0; h < 2 && (2 * panel + h) * VW < n; h++) {
+            vec y[2][2];
+            transform_products (m + g * POINTS * PRODUCT + (2 * r + h) * VW, y);
+            store_outputs (n - (2 * panel + h) * VW, places[g][r], n, conv_width, y, bias[2 * panel + h], relu,
+                panel_c + h * VW);
+          }
+        }
+      }
     }
   }
 }

@@ -6,11 +6,12 @@
 
 /* A chunk of A rows together with a panel of W stays in the second-level cache. */
 #define CHUNK_BYTES (1024 * 1024)
-/* When A is packed in slices: W and a slice of A stay in the second-level cache */
-#define SLICE_MIN_A (512 * 1024)
-#define SLICE_MAX_W (1024 * 1024)
-#define SLICE_BYTES (192 * 1024)
-#define ITEMS_PER_UNIT 4 /* so that a core that others use does not hold up all */
+/* A is copied in slices when there are so many tiles for a compute unit. A W of this size stays in the second-level
+ * cache and each tile can meet all of it; a larger one passes by once for a slice of at most so much. */
+#define SLICE_MIN_TILES 4
+#define SLICE_CACHED_W (512 * 1024)
+#define SLICE_BYTES (1024 * 1024)
+#define ITEMS_PER_UNIT 8 /* with a W that is cached, so that a core that others use does not hold up all */
 
 ClipPanelGeometry
 clip_panel_get_geometry (ClipDevice *device)
@@ -143,41 +144,53 @@ clip_panel_get_tiles_per_chunk (const ClipPanelTiles *tiles, guint m, guint k)
   return (tiles->count - 1) / CLAMP (chunks, 1, tiles->count) + 1;
 }
 
-/* Many rows and a small W: then packing A as a whole would be a good part of the work */
+/* Many rows: then packing A as a whole would be a good part of the work */
 static gboolean
-is_for_slices (ClipLinear *linear, const ClipLinearCall *call)
+is_for_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry)
 {
   gboolean simple = call->activation == CLIP_ACTIVATION_NONE || call->activation == CLIP_ACTIVATION_SUM_RELU
                     || (call->activation == CLIP_ACTIVATION_RELU && !call->residual);
-  return simple && !call->norm && !call->a_packed && !call->c_packed && (gsize) call->m * linear->k * sizeof (float) > SLICE_MIN_A
-         && (gsize) linear->n * linear->k * sizeof (float) <= SLICE_MAX_W;
+  guint units = clip_device_get_compute_units (clip_queue_get_device (queue));
+  gboolean is_small = (gsize) linear->n * linear->k * sizeof (float) <= SLICE_CACHED_W;
+  gboolean plain = !call->norm && !call->a_packed && !call->c_packed;
+  return simple && plain && clip_panel_get_tiles (call->m, geometry->max_rows).count >= SLICE_MIN_TILES * units
+         && (is_small || call->height == 0);
 }
 
 typedef struct {
-  cl_uint per_item, in_slice; /* tiles of a work-item, and of those packed at a time */
-  gsize items, bytes;         /* work-items; of scratch memory for all of them */
+  cl_uint per_item, in_slice; /* tiles of a work-item, and of those copied at a time */
+  gsize items;
+  ClipBuffer *scratch; /* a slice for each of them */
 } Slices;
 
-static Slices
-get_slices (ClipQueue *queue, guint tiles, gsize tile_bytes)
+static gboolean
+get_slices (ClipLinear *linear, ClipQueue *queue, const ClipPanelGeometry *geometry, guint tiles, gsize tile_bytes,
+    Slices *s, GError **error)
 {
-  guint want = clip_device_get_compute_units (clip_queue_get_device (queue)) * ITEMS_PER_UNIT;
-  Slices s;
-  s.per_item = (tiles - 1) / want + 1;
-  s.in_slice = (cl_uint) CLAMP (SLICE_BYTES / tile_bytes, 1, s.per_item);
-  s.items = (tiles - 1) / s.per_item + 1;
-  s.bytes = s.items * s.in_slice * tile_bytes;
-  return s;
+  gboolean is_small = (gsize) linear->n * linear->k * sizeof (float) <= SLICE_CACHED_W;
+  guint want = clip_device_get_compute_units (clip_queue_get_device (queue)) * (is_small ? ITEMS_PER_UNIT : 1);
+  s->per_item = (tiles - 1) / want + 1;
+  s->items = (tiles - 1) / s->per_item + 1;
+  s->in_slice = is_small ? 1 : (cl_uint) CLAMP (SLICE_BYTES / tile_bytes, 1, s->per_item);
+  s->scratch = clip_queue_get_scratch (queue, s->items * s->in_slice * tile_bytes, error);
+  return s->scratch != NULL;
+}
+
+/* Of k values of each row, see gemm-rows.cl */
+static gsize
+get_strip_bytes (const ClipPanelGeometry *geometry, guint k)
+{
+  return (gsize) (geometry->max_rows + 2) * ((k - 1) / geometry->width + 1) * geometry->width * sizeof (float);
 }
 
 static gboolean
 run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry, GError **error)
 {
   ClipPanelTiles tiles = clip_panel_get_tiles (call->m, geometry->max_rows);
-  gsize tile_bytes = ((gsize) (tiles.height + 1) * linear->k + geometry->width) * sizeof (float);
-  Slices s = get_slices (queue, tiles.count, tile_bytes);
-  ClipBuffer *scratch = clip_queue_get_scratch (queue, s.bytes, error);
-  cl_kernel kernel = scratch ? clip_panel_get_kernel (queue, geometry, "gemm-slices", "gemm_slices", error) : NULL;
+  Slices s;
+  if (!get_slices (linear, queue, geometry, tiles.count, get_strip_bytes (geometry, linear->k), &s, error))
+    return FALSE;
+  cl_kernel kernel = clip_panel_get_kernel (queue, geometry, "gemm-slices", "gemm_slices", error);
   cl_uint n = linear->n, k = linear->k, lda = call->lda, ldc = call->ldc;
   cl_ulong offset = call->a_offset, c_offset = call->c_offset;
   cl_int relu = call->activation != CLIP_ACTIVATION_NONE, add = call->residual != NULL;
@@ -185,7 +198,7 @@ run_slices (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, co
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (k), CLIP_ARG (tiles.count),
              CLIP_ARG (tiles.height), CLIP_ARG (tiles.higher), CLIP_ARG (s.per_item), CLIP_ARG (s.in_slice),
-             CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG_BUFFER (scratch),
+             CLIP_ARG_BUFFER (call->a), CLIP_ARG (offset), CLIP_ARG (lda), CLIP_ARG_BUFFER (s.scratch),
              CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias), CLIP_ARG (relu), CLIP_ARG (add),
              CLIP_ARG_BUFFER (add ? call->residual : call->c), CLIP_ARG_BUFFER (call->c), CLIP_ARG (c_offset),
              CLIP_ARG (ldc), CLIP_ARGS_END)
@@ -199,18 +212,17 @@ run_conv3_slices (
   ClipPanelTiles line = clip_panel_get_tiles (call->width, geometry->max_rows);
   cl_uint n = linear->n, channels = call->lda, tiles = call->m / call->width * line.count;
   cl_uint height = call->height, width = call->width;
-  gsize tile_bytes
-      = ((gsize) 3 * channels * (geometry->max_rows + 2) + geometry->width) * sizeof (float);
-  Slices s = get_slices (queue, tiles, tile_bytes);
-  ClipBuffer *scratch = clip_queue_get_scratch (queue, s.bytes, error);
-  cl_kernel kernel = scratch ? clip_panel_get_kernel (queue, geometry, "gemm-slices", "conv3_slices", error) : NULL;
+  Slices s;
+  if (!get_slices (linear, queue, geometry, tiles, 3 * get_strip_bytes (geometry, channels), &s, error))
+    return FALSE;
+  cl_kernel kernel = clip_panel_get_kernel (queue, geometry, "gemm-slices", "conv3_slices", error);
   cl_int relu = call->activation != CLIP_ACTIVATION_NONE;
   const gsize local = 1;
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (channels), CLIP_ARG (tiles),
              CLIP_ARG (line.count), CLIP_ARG (line.height), CLIP_ARG (line.higher), CLIP_ARG (s.per_item),
-             CLIP_ARG (s.in_slice), CLIP_ARG_BUFFER (call->a), CLIP_ARG (height), CLIP_ARG (width),
-             CLIP_ARG_BUFFER (scratch), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
+             CLIP_ARG_BUFFER (call->a), CLIP_ARG (height), CLIP_ARG (width),
+             CLIP_ARG_BUFFER (s.scratch), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
              CLIP_ARG (relu), CLIP_ARG_BUFFER (call->c), CLIP_ARGS_END)
          && clip_queue_run (queue, kernel, 1, &s.items, &local, error);
 }
@@ -220,7 +232,7 @@ panel_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GEr
 {
   ClipPanelGeometry geometry = clip_panel_get_geometry (clip_queue_get_device (queue));
   ClipPanelTiles tiles = clip_panel_get_tiles (call->m, geometry.max_rows);
-  if (is_for_slices (linear, call))
+  if (is_for_slices (linear, queue, call, &geometry))
     return call->height ? run_conv3_slices (linear, queue, call, &geometry, error)
                         : run_slices (linear, queue, call, &geometry, error);
   /* a single row is its own packed form */

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #define POINTS 16 /* products of a tile of 2x2 outputs */
-/* Transformed pixels of the items that are computed at a time, about */
-#define PART_BYTES (4 * 1024 * 1024)
+#define SLICE 2   /* groups for which the weights are read once */
 /* Below, the transforms cost more than the products that they save */
 #define MIN_CHANNELS 64
 #define MIN_PIXELS 196
@@ -71,50 +70,28 @@ winograd_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const 
   return clip_panel_pack_bias (linear, queue, bias, columns, error);
 }
 
-/* The tiles of 2x2 outputs are the rows of the products */
+/* How the groups of rows and the panels are shared out: a work-item has its own transformed pixels, so groups are
+ * divided, and panels, for which pixels are transformed again, where there are too few of them. */
 typedef struct {
-  guint first, items, rows; /* rows: of all items */
-  ClipPanelTiles tiles;
-} Part;
-
-static ClipBuffer *
-transform_pixels (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry,
-    const Part *part, GError **error)
-{
-  cl_uint channels = linear->k / 9, height = part->tiles.height, higher = part->tiles.higher;
-  cl_uint conv_height = call->height, conv_width = call->width, first = part->first;
-  /* each tile and point is followed by a vector's gap, over which its last store runs */
-  gsize floats = (gsize) POINTS * (part->rows * channels + part->tiles.count * geometry->width);
-  ClipBuffer *a = clip_queue_get_scratch (queue, floats * sizeof (float), error);
-  cl_kernel kernel = a ? clip_panel_get_kernel (queue, geometry, "gemm-winograd", "winograd_pixels", error) : NULL;
-  const gsize global = part->tiles.count, local = 1;
-  if (!kernel
-      || !clip_kernel_set_args (kernel, error, CLIP_ARG (channels), CLIP_ARG (height), CLIP_ARG (higher),
-          CLIP_ARG_BUFFER (call->a), CLIP_ARG (first), CLIP_ARG (conv_height), CLIP_ARG (conv_width),
-          CLIP_ARG_BUFFER (a), CLIP_ARGS_END)
-      || !clip_queue_run (queue, kernel, 1, &global, &local, error))
-    return NULL;
-  return a;
-}
+  cl_uint per_item, panels_per_item;
+  gsize items[2];
+  ClipBuffer *scratch;
+} Shares;
 
 static gboolean
-run_part (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipPanelGeometry *geometry,
-    const Part *part, GError **error)
+get_shares (ClipLinear *linear, ClipQueue *queue, const ClipPanelGeometry *geometry, guint groups, Shares *s,
+    GError **error)
 {
-  ClipBuffer *a = transform_pixels (linear, queue, call, geometry, part, error);
-  cl_kernel kernel = a ? clip_panel_get_kernel (queue, geometry, "gemm-winograd", "winograd_panel", error) : NULL;
-  cl_uint n = linear->n, channels = linear->k / 9, count = part->tiles.count, height = part->tiles.height;
-  cl_uint higher = part->tiles.higher, conv_height = call->height, conv_width = call->width, first = part->first;
-  cl_int relu = call->activation != CLIP_ACTIVATION_NONE;
-  gsize per_chunk = clip_panel_get_tiles_per_chunk (&part->tiles, part->rows, POINTS * channels);
-  const gsize global[3] = { per_chunk, clip_panel_get_count (n, geometry), (count - 1) / per_chunk + 1 };
-  const gsize local[3] = { 1, 1, 1 };
-  return kernel
-         && clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (channels), CLIP_ARG (count),
-             CLIP_ARG (height), CLIP_ARG (higher), CLIP_ARG_BUFFER (a), CLIP_ARG_BUFFER (linear->weight),
-             CLIP_ARG_BUFFER (linear->bias), CLIP_ARG (relu), CLIP_ARG (first), CLIP_ARG (conv_height),
-             CLIP_ARG (conv_width), CLIP_ARG_BUFFER (call->c), CLIP_ARGS_END)
-         && clip_queue_run (queue, kernel, 3, global, local, error);
+  const guint channels = linear->k / 9, panels = clip_panel_get_count (linear->n, geometry);
+  guint units = clip_device_get_compute_units (clip_queue_get_device (queue));
+  gsize products = (gsize) geometry->max_rows * 2 * geometry->width;
+  gsize floats = (gsize) SLICE * POINTS * ((geometry->max_rows + 2) * channels + products);
+  s->per_item = (groups - 1) / units + 1;
+  s->items[0] = (groups - 1) / s->per_item + 1;
+  s->panels_per_item = (panels - 1) / MIN (panels, (units - 1) / s->items[0] + 1) + 1;
+  s->items[1] = (panels - 1) / s->panels_per_item + 1;
+  s->scratch = clip_queue_get_scratch (queue, s->items[0] * s->items[1] * floats * sizeof (float), error);
+  return s->scratch != NULL;
 }
 
 static gboolean
@@ -124,17 +101,24 @@ winograd_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, 
   g_return_val_if_fail (call->activation == CLIP_ACTIVATION_NONE || call->activation == CLIP_ACTIVATION_RELU, FALSE);
   ClipPanelGeometry geometry = clip_panel_get_geometry (clip_queue_get_device (queue));
   guint batch = call->m / (call->height * call->width);
-  guint rows = (call->height + 1) / 2 * ((call->width + 1) / 2);
-  gsize bytes = (gsize) rows * POINTS * (linear->k / 9) * sizeof (float);
-  guint items = (guint) CLAMP (PART_BYTES / bytes, 1, batch);
-  for (Part part = { 0 }; part.first < batch; part.first += items) {
-    part.items = MIN (items, batch - part.first);
-    part.rows = part.items * rows;
-    part.tiles = clip_panel_get_tiles (part.rows, geometry.max_rows);
-    if (!run_part (linear, queue, call, &geometry, &part, error))
-      return FALSE;
-  }
-  return TRUE;
+  guint rows = batch * ((call->height + 1) / 2) * ((call->width + 1) / 2);
+  ClipPanelTiles groups = clip_panel_get_tiles (rows, geometry.max_rows);
+  Shares s;
+  if (!get_shares (linear, queue, &geometry, groups.count, &s, error))
+    return FALSE;
+  g_autofree char *options
+      = g_strdup_printf ("-DVW=%u -DMAX_ROWS=%u -DSLICE=%u", geometry.width, geometry.max_rows, SLICE);
+  cl_kernel kernel = clip_queue_get_kernel (queue, "gemm-winograd", "winograd", options, error);
+  cl_uint n = linear->n, channels = linear->k / 9, conv_height = call->height, conv_width = call->width;
+  cl_int relu = call->activation != CLIP_ACTIVATION_NONE;
+  const gsize local[] = { 1, 1 };
+  return kernel
+         && clip_kernel_set_args (kernel, error, CLIP_ARG (n), CLIP_ARG (channels), CLIP_ARG (groups.count),
+             CLIP_ARG (groups.height), CLIP_ARG (groups.higher), CLIP_ARG (s.per_item),
+             CLIP_ARG (s.panels_per_item), CLIP_ARG_BUFFER (call->a), CLIP_ARG (conv_height), CLIP_ARG (conv_width),
+             CLIP_ARG_BUFFER (s.scratch), CLIP_ARG_BUFFER (linear->weight), CLIP_ARG_BUFFER (linear->bias),
+             CLIP_ARG (relu), CLIP_ARG_BUFFER (call->c), CLIP_ARGS_END)
+         && clip_queue_run (queue, kernel, 2, s.items, local, error);
 }
 
 const ClipLinearBackend clip_linear_winograd = { "winograd", winograd_pack, winograd_run };
