@@ -14,9 +14,11 @@
  * Which kernel and which tiles, CLBlast tells nobody; but it says how much temporary memory a product needs (half a
  * microsecond), and that is none exactly where nothing is copied. So it is asked. */
 #include "clip-gemm-clblast-private.h"
+#include "clip-gemm-parameters.h"
 #include "device/clip-profile.h"
 
-/* larger than any product that takes the direct kernel, and a multiple of any tile */
+/* a product of that size is larger than CLIP_GEMM_MAX_THRESHOLD, so it never takes the direct kernel; a multiple of any
+ * tile */
 #define LARGE (1u << 15)
 #define MAX_TILE 1024
 #define TILE 16 /* of kernels/gemm-arrange.cl */
@@ -66,6 +68,21 @@ clip_clblast_find_layout (ClipQueue *queue, ClipClblastLayout *layout)
   layout->tile_m = find_tile (layout, queue, 1, 0, 0);
   layout->tile_n = find_tile (layout, queue, 0, 1, 0);
   layout->tile_k = find_tile (layout, queue, 0, 0, 1);
+}
+
+/* With an offset A is always copied, but for the direct kernel */
+guint
+clip_clblast_find_threshold (ClipQueue *queue)
+{
+  const ClipClblastLayout layout = { FALSE, 1, 1, 1 };
+  guint below = 0, threshold = CLIP_GEMM_MAX_THRESHOLD;
+  while (threshold - below > 1) {
+    const guint middle = (below + threshold) / 2;
+    const ClipClblastProduct product = { .m = middle, .n = middle, .k = middle, .a_offset = 1, .lda = middle,
+      .ldw = middle, .ldc = middle };
+    *(clip_clblast_is_bare (&layout, queue, &product) ? &below : &threshold) = middle;
+  }
+  return threshold;
 }
 
 gboolean

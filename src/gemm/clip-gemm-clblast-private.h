@@ -8,6 +8,10 @@
 
 G_BEGIN_DECLS
 
+/* scratch memory: A as CLBlast wants it, and C where it is not yet the result; 0 has a convolution's rows */
+#define CLIP_CLBLAST_SCRATCH_A 1
+#define CLIP_CLBLAST_SCRATCH_C 2
+
 static inline guint
 clip_clblast_round_up (guint value, guint multiple)
 {
@@ -38,6 +42,9 @@ void clip_clblast_find_layout (ClipQueue *queue, ClipClblastLayout *layout);
 
 /** clip_clblast_is_bare: whether CLBlast computes @product by a single kernel, without a copy of a matrix */
 gboolean clip_clblast_is_bare (const ClipClblastLayout *layout, ClipQueue *queue, const ClipClblastProduct *product);
+
+/** clip_clblast_find_threshold: XGEMM_MIN_INDIRECT_SIZE as CLBlast has it now on the queue's device */
+guint clip_clblast_find_threshold (ClipQueue *queue);
 
 /** clip_clblast_multiply: enqueues; does not wait */
 gboolean clip_clblast_multiply (

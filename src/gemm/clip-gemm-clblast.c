@@ -2,6 +2,7 @@
 /* The CLBlast backend, for GPUs: the product is CLBlast's, kernels/epilogue.cl does the rest.
  * clip-gemm-clblast-layout.c says how the matrices lie, and why. */
 #include "clip-gemm-clblast-private.h"
+#include "clip-gemm-tuning.h"
 
 #include "ops/clip-ops.h"
 
@@ -9,9 +10,6 @@
 
 /* of a convolution's gathered rows */
 #define CONV_BYTES (32u << 20)
-/* scratch memory; 0 has a convolution's rows */
-#define SCRATCH_A 1
-#define SCRATCH_C 2
 #define LINE (64 / sizeof (float))
 
 /* W[N,K] to [K,N] of whole tiles */
@@ -41,6 +39,7 @@ clblast_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const f
 {
   const gsize bias_size = linear->n * sizeof (float);
   g_autofree float *zeros = bias ? NULL : g_new0 (float, linear->n);
+  clip_gemm_tuning_use (clip_queue_get_device (queue));
   clip_clblast_find_layout (queue, &linear->layout);
   if (!pack_weight (linear, queue, weight, error))
     return FALSE;
@@ -75,14 +74,14 @@ arrange (ClipLinear *linear, ClipQueue *queue, ClipClblastProduct *product, GErr
   const guint m = clip_clblast_round_up (product->m, layout->tile_m), k = clip_clblast_round_up (product->k, layout->tile_k);
   const gboolean whole = m == product->m && product->ldc == product->ldw && product->c_offset == 0;
   if (layout->swapped || m != product->m || k != product->k || product->lda != k || product->a_offset != 0) {
-    ClipBuffer *to = clip_queue_get_scratch_at (queue, SCRATCH_A, (gsize) m * k * sizeof (float), error);
+    ClipBuffer *to = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_A, (gsize) m * k * sizeof (float), error);
     if (!to || !clip_clblast_arrange (layout, queue, product, m, k, to, error))
       return FALSE;
   }
   product->n = product->ldw;
   if (whole)
     return TRUE;
-  product->c = clip_queue_get_scratch_at (queue, SCRATCH_C, (gsize) m * product->n * sizeof (float), error);
+  product->c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, (gsize) m * product->n * sizeof (float), error);
   product->c_offset = 0;
   product->ldc = product->n;
   return product->c != NULL;
@@ -95,7 +94,7 @@ run_product (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, G
     .a_offset = call->a_offset, .lda = call->lda, .w = linear->weight,
     .ldw = clip_clblast_round_up (linear->n, linear->layout.tile_n), .c = call->c, .c_offset = call->c_offset, .ldc = call->ldc };
   if (call->residual == call->c) { /* it must survive the product */
-    product.c = clip_queue_get_scratch_at (queue, SCRATCH_C, (gsize) call->m * linear->n * sizeof (float), error);
+    product.c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, (gsize) call->m * linear->n * sizeof (float), error);
     product.c_offset = 0;
     product.ldc = linear->n;
   }

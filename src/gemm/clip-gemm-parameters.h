@@ -15,7 +15,7 @@ typedef enum {
 } ClipGemmFamily;
 
 #define CLIP_GEMM_MAX_PARAMETERS 16
-#define CLIP_GEMM_MAX_THRESHOLD 65536
+#define CLIP_GEMM_MAX_THRESHOLD 16384
 
 /** ClipGemmSet: the value of each parameter of a family, in the order of its names */
 typedef struct {

@@ -32,6 +32,9 @@ guint fault_count_kernel (const char *name);
 /** fault_clear_kernels: also begins FAULT_RUN anew */
 void fault_clear_kernels (void);
 
+/** fault_skip_kernel: the kernel of that (static) name is said to run and does nothing; NULL: none */
+void fault_skip_kernel (const char *name);
+
 /** fault_watch: ends the process with a message when it is not called again within @seconds; 0: no more */
 void fault_watch (const char *what, guint nth, guint seconds);
 

@@ -3,6 +3,7 @@
 #include "../faults/faults.h"
 #include "gemm/clip-gemm-parameters.h"
 #include "gemm/clip-gemm-private.h"
+#include "gemm/clip-gemm-trial.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,7 +150,59 @@ test_direct (void)
   fault_clear_kernels ();
   g_assert_true (clip_linear_run (linear, queue, 40, a, 0, 50, CLIP_ACTIVATION_NONE, NULL, c, 0, 30, &error));
   g_assert_cmpuint (fault_count (FAULT_RUN), ==, 1);
-  g_assert_cmpuint (fault_count_kernel ("XgemmDirectTN"), ==, 1);
+  g_assert_cmpuint (fault_count_kernel ("XgemmDirectNT"), ==, 1);
+}
+
+/* A kernel that leaves a result out is found, whatever lay there before: the right values of a run before it. */
+static void
+test_trial (void)
+{
+  static const ClipGemmShape shapes[] = { { 64, 128, 64, 1 }, { 50, 100, 30, 1 } };
+  for (guint i = 0; i < G_N_ELEMENTS (shapes); i++) {
+    g_autoptr (GError) error = NULL;
+    use (i);
+    g_autoptr (ClipTrial) trial = clip_trial_new (queue, &shapes[i], &error);
+    g_assert_no_error (error);
+    for (guint round = 0; round < 2; round++) {
+      g_assert_cmpfloat (clip_trial_time (trial, INFINITY, &error), >, 0);
+      g_assert_no_error (error);
+      fault_skip_kernel ("Xgemm");
+      g_assert_cmpfloat (clip_trial_time (trial, INFINITY, &error), ==, -1);
+      g_assert_error (error, CLIP_ERROR, CLIP_ERROR_TUNING);
+      g_clear_error (&error);
+      fault_skip_kernel (NULL);
+    }
+    fault_inject (FAULT_RUN, 1, TRUE);
+    g_assert_cmpfloat (clip_trial_time (trial, INFINITY, &error), ==, -1);
+    g_assert_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE);
+    fault_inject (FAULT_RUN, 0, FALSE);
+  }
+}
+
+static gboolean
+stop_at (const ClipTune *tune, gpointer left)
+{
+  return (*(guint *) left)-- > 0;
+}
+
+/* What computes nothing cannot be tuned; before anything is known there is nothing to keep. */
+static void
+test_search_ends (void)
+{
+  g_autoptr (GError) error = NULL;
+  const ClipGemmShape shape = { 64, 128, 64, 1 };
+  g_autoptr (GArray) shapes = g_array_new (FALSE, FALSE, sizeof (ClipGemmShape));
+  guint left = 1;
+  g_array_append_val (shapes, shape);
+  fault_inject (FAULT_RUN, 1, TRUE);
+  g_assert_null (clip_tune_run (queue, shapes, 1, 1, NULL, NULL, &error));
+  g_assert_error (error, CLIP_ERROR, CLIP_ERROR_TUNING);
+  g_assert_nonnull (strstr (error->message, "none of the products"));
+  g_clear_error (&error);
+  g_assert_null (clip_tune_run (queue, shapes, 1, 1, stop_at, &left, &error));
+  g_assert_error (error, CLIP_ERROR, CLIP_ERROR_TUNING);
+  g_assert_nonnull (strstr (error->message, "stopped"));
+  fault_inject (FAULT_RUN, 0, FALSE);
 }
 
 /* The twin of kernels/gemm-arrange.cl: P[row,column] is A's value there or, beyond A, 0 */
@@ -200,15 +253,23 @@ main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   g_test_init (&argc, &argv, NULL);
+  g_autofree char *data = g_dir_make_tmp ("clip-clblast-XXXXXX", &error);
+  g_assert_no_error (error);
+  g_setenv ("XDG_DATA_HOME", data, TRUE);
   g_autoptr (ClipDevice) device = clip_device_open (NULL, &error);
   g_assert_no_error (error);
+  clip_gemm_tuning_skip (device);
   queue = clip_queue_new (device, &error);
   g_assert_no_error (error);
   g_test_add_func ("/clblast/arrange", test_arrange);
   g_test_add_func ("/clblast/layouts", test_layouts);
   g_test_add_func ("/clblast/tiles", test_tiles);
   g_test_add_func ("/clblast/direct", test_direct);
+  g_test_add_func ("/clblast/trial", test_trial);
+  g_test_add_func ("/clblast/search-ends", test_search_ends);
   int status = g_test_run ();
   clip_queue_unref (queue);
+  g_autofree char *command = g_strdup_printf ("rm -r '%s'", data);
+  g_assert_true (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
   return status;
 }
