@@ -6,6 +6,8 @@
 
 #include "ops/clip-ops.h"
 
+#include "config.h"
+
 #include <string.h>
 
 /* of a convolution's gathered rows */
@@ -34,6 +36,21 @@ pack_weight (ClipLinear *linear, ClipQueue *queue, const float *weight, GError *
   return TRUE;
 }
 
+/* CLBlast has such parameters of its own for some Intel GPUs; results are wrong without an error. */
+static gboolean
+check_layout (const ClipClblastLayout *layout, ClipDevice *device, GError **error)
+{
+#ifndef CLBLAST_HAS_ANY_TILES
+  if (!layout->swapped && layout->tile_m != layout->tile_n) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE,
+        "CLBlast " CLBLAST_VERSION " computes wrong products with its parameters for %s; gst-clip-1.0 tune finds others, "
+        "GST_CLIP_GEMM=panel avoids it", clip_device_get_name (device));
+    return FALSE;
+  }
+#endif
+  return TRUE;
+}
+
 static gboolean
 clblast_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const float *bias, GError **error)
 {
@@ -41,7 +58,8 @@ clblast_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const f
   g_autofree float *zeros = bias ? NULL : g_new0 (float, linear->n);
   clip_gemm_tuning_use (clip_queue_get_device (queue));
   clip_clblast_find_layout (queue, &linear->layout);
-  if (!pack_weight (linear, queue, weight, error))
+  if (!check_layout (&linear->layout, clip_queue_get_device (queue), error)
+      || !pack_weight (linear, queue, weight, error))
     return FALSE;
   linear->bias = clip_buffer_new (clip_queue_get_device (queue), bias_size, error);
   return linear->bias && clip_buffer_write (linear->bias, queue, 0, bias ? bias : zeros, bias_size, error);
@@ -71,7 +89,8 @@ static gboolean
 arrange (ClipLinear *linear, ClipQueue *queue, ClipClblastProduct *product, GError **error)
 {
   const ClipClblastLayout *layout = &linear->layout;
-  const guint m = clip_clblast_round_up (product->m, layout->tile_m), k = clip_clblast_round_up (product->k, layout->tile_k);
+  const guint m = clip_clblast_round_up (product->m, layout->tile_m);
+  const guint k = clip_clblast_round_up (product->k, layout->tile_k);
   const gboolean whole = m == product->m && product->ldc == product->ldw && product->c_offset == 0;
   if (layout->swapped || m != product->m || k != product->k || product->lda != k || product->a_offset != 0) {
     ClipBuffer *to = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_A, (gsize) m * k * sizeof (float), error);
@@ -81,7 +100,8 @@ arrange (ClipLinear *linear, ClipQueue *queue, ClipClblastProduct *product, GErr
   product->n = product->ldw;
   if (whole)
     return TRUE;
-  product->c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, (gsize) m * product->n * sizeof (float), error);
+  const gsize size = (gsize) m * product->n * sizeof (float);
+  product->c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, size, error);
   product->c_offset = 0;
   product->ldc = product->n;
   return product->c != NULL;
@@ -90,11 +110,13 @@ arrange (ClipLinear *linear, ClipQueue *queue, ClipClblastProduct *product, GErr
 static gboolean
 run_product (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
 {
+  const guint ldw = clip_clblast_round_up (linear->n, linear->layout.tile_n);
   ClipClblastProduct product = { .m = call->m, .n = linear->n, .k = linear->k, .a = call->a,
     .a_offset = call->a_offset, .lda = call->lda, .w = linear->weight,
-    .ldw = clip_clblast_round_up (linear->n, linear->layout.tile_n), .c = call->c, .c_offset = call->c_offset, .ldc = call->ldc };
+    .ldw = ldw, .c = call->c, .c_offset = call->c_offset, .ldc = call->ldc };
   if (call->residual == call->c) { /* it must survive the product */
-    product.c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, (gsize) call->m * linear->n * sizeof (float), error);
+    const gsize size = (gsize) call->m * linear->n * sizeof (float);
+    product.c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, size, error);
     product.c_offset = 0;
     product.ldc = linear->n;
   }

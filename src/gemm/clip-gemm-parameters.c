@@ -96,8 +96,8 @@ check_xgemm (const guint *v)
     return FALSE;
   /* kernel 1 is wrong with other than square tiles up to CLBlast 1.6.2 (its pull request 543) */
   if (v[GEMMK] == 1)
-    return v[MWG] == v[NWG] && v[KWG] == 1 && v[KWI] == 1 && v[MDIMA] == v[MDIMC] && v[NDIMB] == v[NDIMC] && v[KREG] % v[VWN] == 0
-           && !v[SA] && !v[SB] && !v[STRM] && !v[STRN];
+    return v[MWG] == v[NWG] && v[KWG] == 1 && v[KWI] == 1 && v[MDIMA] == v[MDIMC] && v[NDIMB] == v[NDIMC]
+           && v[KREG] % v[VWN] == 0 && !v[SA] && !v[SB] && !v[STRM] && !v[STRN];
   return v[KREG] == 1 && v[KWI] == 2 && v[KWG] % v[KWI] == 0 && MIN (v[MDIMC], v[NDIMC]) >= 8
          && MIN (v[MDIMA], v[NDIMB]) >= 8 && loads_whole (v[KWG], v[MDIMC], v[NDIMC], v[MDIMA])
          && loads_whole (v[KWG], v[MDIMC], v[NDIMC], v[NDIMB]);

@@ -85,6 +85,14 @@ measure_set (Search *search, const double *other, double most)
   return TRUE;
 }
 
+/* Of the kernel that CLBlast takes with @threshold */
+static double
+time_with (Search *search, double *const times[2], guint i, guint threshold)
+{
+  const gboolean small = clip_gemm_shape_work (&row_at (search, i)->shape) < pow (threshold, 3);
+  return times[small ? CLIP_GEMM_DIRECT : CLIP_GEMM_XGEMM][i];
+}
+
 /* What fails is the search's to mend; where everything does it is not the parameters. */
 static gboolean
 check_base (Search *search, GError **error)
@@ -113,9 +121,7 @@ measure_base (Search *search, ClipGemmFamily family)
       search->problem = g_steal_pointer (&error);
     search->base[family][i] = search->times[family][i] = seconds < 0 ? INFINITY : seconds;
     if (family == CLIP_GEMM_XGEMM) { /* the second: both are known */
-      ClipTuneRow *row = row_at (search, i);
-      const gboolean small = clip_gemm_shape_work (&row->shape) < pow (search->base_threshold, 3);
-      row->before = row->after = search->base[small ? CLIP_GEMM_DIRECT : CLIP_GEMM_XGEMM][i];
+      row_at (search, i)->before = time_with (search, search->base, i, search->base_threshold);
       search->tune.rows_done = i + 1;
     }
   }
@@ -214,15 +220,12 @@ confirm (Search *search, ClipGemmFamily family)
   tune->tuning.has[family] = FALSE;
 }
 
-/* With @threshold, of all products */
 static double
 sum_with (Search *search, guint threshold)
 {
   double sum = 0;
-  for (guint i = 0; i < search->tune.rows->len; i++) {
-    const ClipGemmShape *s = &row_at (search, i)->shape;
-    sum += s->weight * search->times[clip_gemm_shape_work (s) < pow (threshold, 3) ? CLIP_GEMM_DIRECT : CLIP_GEMM_XGEMM][i];
-  }
+  for (guint i = 0; i < search->tune.rows->len; i++)
+    sum += row_at (search, i)->shape.weight * time_with (search, search->times, i, threshold);
   return sum;
 }
 
@@ -261,11 +264,8 @@ set_after (Search *search)
   const ClipGemmTuning *tuning = &search->tune.tuning;
   const guint found = tuning->sets[CLIP_GEMM_ROUTINE].values[0];
   const guint threshold = tuning->has[CLIP_GEMM_ROUTINE] ? found : search->base_threshold;
-  for (guint i = 0; i < search->tune.rows->len; i++) {
-    ClipTuneRow *row = row_at (search, i);
-    const gboolean small = clip_gemm_shape_work (&row->shape) < pow (threshold, 3);
-    row->after = search->times[small ? CLIP_GEMM_DIRECT : CLIP_GEMM_XGEMM][i];
-  }
+  for (guint i = 0; i < search->tune.rows->len; i++)
+    row_at (search, i)->after = time_with (search, search->times, i, threshold);
 }
 
 static gboolean
@@ -349,7 +349,8 @@ clip_tune_run (ClipQueue *queue, const GArray *shapes, double seconds, guint tri
   search->tries = tries;
   clip_gemm_tuning_skip (clip_queue_get_device (queue));
   load_stored (search);
-  if (!clip_gemm_tuning_prepare (clip_queue_get_device (queue), error) || !add_trials (search, error) || !run (search, error))
+  if (!clip_gemm_tuning_prepare (clip_queue_get_device (queue), error) || !add_trials (search, error)
+      || !run (search, error))
     return NULL;
   return g_steal_pointer (&tune);
 }

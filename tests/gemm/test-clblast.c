@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The layouts of the CLBlast backend: right with several sets of parameters, and without a kernel that copies. */
+#include "config.h"
+
 #include "../faults/faults.h"
 #include "gemm/clip-gemm-parameters.h"
 #include "gemm/clip-gemm-private.h"
@@ -135,6 +137,26 @@ test_tiles (void)
   }
 }
 
+/* Parameters with which CLBlast is known to compute wrongly are refused, whoever set them. */
+static void
+test_wrong_tiles (void)
+{
+  g_autoptr (GError) error = NULL;
+  const ClipGemmSet set = { { 1, 4, 1, 1, 4, 4, 32, 8, 8, 16, 0, 0, 0, 0, 2, 2 } };
+  use (0);
+  g_assert_false (clip_gemm_set_check (CLIP_GEMM_XGEMM, &set, NULL));
+  g_assert_true (clip_gemm_set_apply (CLIP_GEMM_XGEMM, &set, clip_queue_get_device (queue), &error));
+  g_autoptr (ClipLinear) linear
+      = clip_linear_new_with_backend (&clip_linear_clblast, queue, (float[]){ 1 }, NULL, 1, 1, &error);
+#ifdef CLBLAST_HAS_ANY_TILES
+  g_assert_nonnull (linear);
+#else
+  g_assert_null (linear);
+  g_assert_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE);
+  g_assert_nonnull (strstr (error->message, "wrong products"));
+#endif
+}
+
 /* A small product is one kernel, which reads what lies there. */
 static void
 test_direct (void)
@@ -264,6 +286,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clblast/arrange", test_arrange);
   g_test_add_func ("/clblast/layouts", test_layouts);
   g_test_add_func ("/clblast/tiles", test_tiles);
+  g_test_add_func ("/clblast/wrong-tiles", test_wrong_tiles);
   g_test_add_func ("/clblast/direct", test_direct);
   g_test_add_func ("/clblast/trial", test_trial);
   g_test_add_func ("/clblast/search-ends", test_search_ends);

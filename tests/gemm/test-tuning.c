@@ -131,7 +131,8 @@ test_draws (void)
 {
   ClipGemmDraw *draw = clip_gemm_draw_new (device);
   for (ClipGemmFamily family = CLIP_GEMM_XGEMM; family <= CLIP_GEMM_DIRECT; family++) {
-    g_autoptr (GHashTable) seen = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+    g_autoptr (GHashTable) seen
+        = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
     clip_gemm_draw_begin (draw, family);
     for (guint i = 0; i < 60; i++) {
       const ClipGemmSet *near = i % 2 ? &example.sets[family] : NULL;
