@@ -185,19 +185,20 @@ search_family (Search *search, ClipGemmFamily family, double from, double to)
   ClipTune *tune = &search->tune;
   const gint64 start = g_get_monotonic_time ();
   const guint tried = tune->tried;
-  double fraction = 0;
+  const double seconds = search->seconds * (to - from);
   ClipGemmSet set = search->stored.sets[family];
   tune->family = family;
   clip_gemm_draw_begin (search->draw, family);
   if (search->stored.has[family] && clip_gemm_draw_add (search->draw, &set))
     try_set (search, family, &set);
   search->begun[family] = !tune->is_stopped;
+  double fraction = family_fraction (search, start, seconds, tune->tried - tried);
   while (!tune->is_stopped && fraction < 1) {
     const gboolean change = fraction > RANDOM_SHARE && tune->tuning.has[family];
     if (!clip_gemm_draw_next (search->draw, change ? &tune->tuning.sets[family] : NULL, &set))
       break;
     try_set (search, family, &set);
-    fraction = family_fraction (search, start, search->seconds * (to - from), tune->tried - tried);
+    fraction = family_fraction (search, start, seconds, tune->tried - tried);
     tune->fraction = from + MIN (fraction, 1) * (to - from);
   }
 }

@@ -113,6 +113,41 @@ class Tune(unittest.TestCase):
             self.interrupted(folder, 1)
             self.interrupted(folder, len(self.answer["products"]))
 
+    def store(self, folder, name, values):
+        """What an earlier run could have found"""
+        file = pathlib.Path(self.answer["stored"].replace(self.data, folder))
+        text = pathlib.Path(self.answer["stored"]).read_text()
+        file.parent.mkdir(parents=True)
+        file.write_text(text[:text.index("[fp32")] + f"[fp32 {name}]\n"
+                        + "".join(f"{key}={value}\n" for key, value in values.items()))
+        self.assertEqual(self.info(folder), (True, ""))
+        return file
+
+    def test_goes_on(self):
+        """The stored set is the first that is tried; of one for each kernel it is the only one"""
+        xgemm = dict(GEMMK=0, KREG=1, KWG=16, KWI=2, MDIMA=8, MDIMC=8, MWG=16, NDIMB=8, NDIMC=8, NWG=32, SA=0, SB=0,
+                     STRM=0, STRN=0, VWM=2, VWN=4)
+        if not self.answer["stored"]:
+            self.skipTest("no parameters were better than CLBlast's own")
+        with tempfile.TemporaryDirectory() as folder:
+            self.store(folder, "Xgemm", xgemm)
+            result = run(*COMMON, "--tries", "1", timeout=WAIT, XDG_DATA_HOME=folder)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(json.loads(result.stdout)["parameters"].get("Xgemm"), (None, xgemm))
+
+    def test_keeps(self):
+        """What an earlier run found of a kernel to which an interrupted one did not come"""
+        direct = dict(KWID=2, MDIMAD=8, MDIMCD=8, NDIMBD=8, NDIMCD=8, PADA=1, PADB=1, VWMD=1, VWND=1, WGD=8)
+        if not self.answer["stored"]:
+            self.skipTest("no parameters were better than CLBlast's own")
+        with tempfile.TemporaryDirectory() as folder:
+            file = self.store(folder, "XgemmDirect", direct)
+            self.interrupted(folder, len(self.answer["products"]))
+            stored = configparser.ConfigParser()
+            stored.optionxform = str
+            stored.read(file)
+            self.assertEqual({key: int(value) for key, value in stored["fp32 XgemmDirect"].items()}, direct)
+
     def test_refused(self):
         for status, words, arguments in (
                 (2, "--batch", ("--batch", "0")), (2, "--batch", ("--batch", "1,,8")), (2, "--batch", ("--batch", "257")),
