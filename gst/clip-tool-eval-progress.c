@@ -16,8 +16,8 @@ eval_progress_start (EvalProgress *progress, gboolean forced, const char *what, 
   *progress = (EvalProgress){ terminal || forced, terminal, what, total, before, g_get_monotonic_time (), 0 };
 }
 
-static void
-print_bar (guint done, guint total)
+void
+eval_print_bar (guint done, guint total)
 {
   const guint full = (guint) ((guint64) done * WIDTH / total);
   fputs ("\r[", stderr);
@@ -42,7 +42,7 @@ print (EvalProgress *progress, guint done, gint64 now)
   const double seconds = (double) (now - progress->start) / G_USEC_PER_SEC;
   const double rate = seconds > 0 ? (done - progress->before) / seconds : 0;
   if (progress->terminal)
-    print_bar (done, progress->total);
+    eval_print_bar (done, progress->total);
   fprintf (stderr, "%u of %u %s, %.1f/s, ", done, progress->total, progress->what, rate);
   if (rate > 0)
     print_left ((progress->total - done) / rate);

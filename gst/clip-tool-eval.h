@@ -100,6 +100,8 @@ typedef struct {
 void eval_progress_start (EvalProgress *progress, gboolean forced, const char *what, guint total, guint before);
 void eval_progress_step (EvalProgress *progress, guint done);
 void eval_progress_end (EvalProgress *progress);
+/** eval_print_bar: a bar at the begin of the line on stderr */
+void eval_print_bar (guint done, guint total);
 
 /** eval_prompts: [classes,embed_dim] unit embeddings of the classes. Returns: (transfer full) */
 float *eval_prompts (ClipModel *model, ClipPromptSet *set, char **templates, gboolean progress, GError **error);

@@ -50,8 +50,9 @@ print_people (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine
   for (guint i = 0; devices[i]; i++)
     printf ("  %-3u %s\n", i, devices[i]);
   if (engine)
-    printf ("\nUsed: %s in %s, matrix products by %s\n", clip_engine_get_device_name (engine),
-        clip_precision_get_name (clip_engine_get_precision (engine)), clip_engine_get_gemm_backend (engine));
+    printf ("\nUsed: %s in %s, matrix products by %s; CLBlast is %stuned for it\n", clip_engine_get_device_name (engine),
+        clip_precision_get_name (clip_engine_get_precision (engine)), clip_engine_get_gemm_backend (engine),
+        clip_engine_is_tuned (engine) ? "" : "not ");
   else
     printf ("  %s\n", problem);
 }
@@ -111,6 +112,7 @@ print_json (const ClipModelConfig *config, ClipDtype dtype, ClipEngine *engine, 
   append_string (out, "device", engine ? clip_engine_get_device_name (engine) : NULL);
   append_string (out, "precision", engine ? clip_precision_get_name (clip_engine_get_precision (engine)) : NULL);
   append_string (out, "gemm_backend", engine ? clip_engine_get_gemm_backend (engine) : NULL);
+  g_string_append_printf (out, ",\"tuned\":%s", engine && clip_engine_is_tuned (engine) ? "true" : "false");
   puts (g_string_append (out, "}")->str);
 }
 

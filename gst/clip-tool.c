@@ -15,7 +15,7 @@
 ToolOptions tool_options;
 
 static const ToolCommand *const commands[] = { &tool_match, &tool_embed, &tool_tokenize,
-  &tool_preprocess, &tool_info, &tool_bench, &tool_eval, &tool_convert,
+  &tool_preprocess, &tool_info, &tool_bench, &tool_tune, &tool_eval, &tool_convert,
 #ifdef HAVE_SQLITE
   &tool_search, &tool_similar, &tool_export,
 #endif

@@ -27,7 +27,7 @@ typedef struct {
 #define TOOL_USAGE 2
 
 extern const ToolCommand tool_match, tool_embed, tool_tokenize, tool_preprocess, tool_info, tool_bench,
-    tool_eval, tool_convert, tool_search, tool_similar, tool_export;
+    tool_tune, tool_eval, tool_convert, tool_search, tool_similar, tool_export;
 
 /* Options that most commands have. */
 typedef struct {

@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  * @CLIP_ERROR_AWAY: a broker takes nothing now
  * @CLIP_ERROR_REFUSED: a broker or a disk takes nothing until somebody changes a setting, a permission, or makes room
  * @CLIP_ERROR_MESSAGE: a message can never be sent
+ * @CLIP_ERROR_TUNING: parameters of the matrix products cannot be read, used or stored
  */
 typedef enum {
   CLIP_ERROR_NO_DEVICE,
@@ -29,6 +30,7 @@ typedef enum {
   CLIP_ERROR_AWAY,
   CLIP_ERROR_REFUSED,
   CLIP_ERROR_MESSAGE,
+  CLIP_ERROR_TUNING,
 } ClipError;
 
 #define CLIP_ERROR (clip_error_quark ())

@@ -135,6 +135,9 @@ void clip_buffer_unmap (ClipBuffer *buffer, ClipQueue *queue, void *pointer);
  * Returns: (transfer none): at least @size bytes
  */
 ClipBuffer *clip_queue_get_scratch (ClipQueue *queue, gsize size, GError **error);
+/** clip_queue_get_scratch_at: as clip_queue_get_scratch(), which is @index 0: for who needs several at once */
+ClipBuffer *clip_queue_get_scratch_at (ClipQueue *queue, guint index, gsize size, GError **error);
+#define CLIP_QUEUE_SCRATCHES 3
 
 /** clip_cl_error: sets CLIP_ERROR_DEVICE "WHAT failed: CL_NAME (code)" and returns FALSE */
 gboolean clip_cl_error (GError **error, cl_int code, const char *what);

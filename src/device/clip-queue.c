@@ -10,7 +10,7 @@ struct _ClipQueue {
   ClipDevice *device;
   cl_command_queue queue;
   GHashTable *kernels; /* "program\x1fkernel\x1foptions" -> cl_kernel */
-  ClipBuffer *scratch;
+  ClipBuffer *scratch[CLIP_QUEUE_SCRATCHES];
   ClipProfile *profile; /* NULL: not profiled */
 };
 
@@ -134,7 +134,8 @@ clip_queue_unref (ClipQueue *queue)
     return;
   clFinish (queue->queue);
   g_hash_table_unref (queue->kernels);
-  g_clear_pointer (&queue->scratch, clip_buffer_unref);
+  for (guint i = 0; i < CLIP_QUEUE_SCRATCHES; i++)
+    g_clear_pointer (&queue->scratch[i], clip_buffer_unref);
   g_clear_pointer (&queue->profile, clip_profile_free);
   clReleaseCommandQueue (queue->queue);
   clip_device_unref (queue->device);
@@ -268,16 +269,24 @@ clip_buffer_get_size (ClipBuffer *buffer)
 }
 
 ClipBuffer *
-clip_queue_get_scratch (ClipQueue *queue, gsize size, GError **error)
+clip_queue_get_scratch_at (ClipQueue *queue, guint index, gsize size, GError **error)
 {
-  if (queue->scratch && queue->scratch->size >= size)
-    return queue->scratch;
+  g_return_val_if_fail (index < CLIP_QUEUE_SCRATCHES, NULL);
+  ClipBuffer **scratch = &queue->scratch[index];
+  if (*scratch && (*scratch)->size >= size)
+    return *scratch;
   ClipBuffer *larger = clip_buffer_new (queue->device, size, error);
   if (!larger)
     return NULL;
   /* commands that are on their way keep the old memory until they are done */
-  g_clear_pointer (&queue->scratch, clip_buffer_unref);
-  return queue->scratch = larger;
+  g_clear_pointer (scratch, clip_buffer_unref);
+  return *scratch = larger;
+}
+
+ClipBuffer *
+clip_queue_get_scratch (ClipQueue *queue, gsize size, GError **error)
+{
+  return clip_queue_get_scratch_at (queue, 0, size, error);
 }
 
 static gboolean

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "clip-engine-private.h"
+#include "gemm/clip-gemm-tuning.h"
 
 /* Who changes prompts may soon change them again. */
 #define TEXT_IDLE (10 * G_TIME_SPAN_SECOND)
@@ -235,6 +236,12 @@ const char *
 clip_engine_get_gemm_backend (ClipEngine *engine)
 {
   return clip_model_get_gemm_backend (engine->model);
+}
+
+gboolean
+clip_engine_is_tuned (ClipEngine *engine)
+{
+  return *clip_gemm_tuning_use (clip_queue_get_device (engine->queue)) != '\0';
 }
 
 ClipEngineStats

@@ -45,6 +45,8 @@ const char *clip_engine_get_device_name (ClipEngine *engine);
 /** clip_engine_get_precision: as resolved: never AUTO */
 ClipPrecision clip_engine_get_precision (ClipEngine *engine);
 const char *clip_engine_get_gemm_backend (ClipEngine *engine);
+/** clip_engine_is_tuned: whether CLBlast has stored parameters for the device, see clip_gemm_tuning_use() */
+gboolean clip_engine_is_tuned (ClipEngine *engine);
 
 /**
  * clip_model_find:

@@ -6,6 +6,7 @@
  * ten seconds and the best of its thousand parameter sets reached a sixth of a CPU's peak, so it is
  * tried only where the panels do no better than that. */
 #include "clip-gemm-private.h"
+#include "clip-gemm-tuning.h"
 
 #include "config.h"
 
@@ -38,12 +39,13 @@ clip_linear_class_name (ClipDevice *device, guint m, guint n, guint k)
   return g_strdup_printf ("m%u-n%u-k%u", round_up (m), round_up (n), round_up (k));
 }
 
-/* The version is part of the name: another version has other kernels. */
+/* The version is part of the name: another version has other kernels. With other parameters of CLBlast, or without
+ * those of once, the file is another: then all is measured anew. */
 static char *
 choice_file (ClipDevice *device)
 {
-  g_autofree char *digest
-      = g_compute_checksum_for_string (G_CHECKSUM_SHA256, clip_device_get_key (device), -1);
+  g_autofree char *key = g_strconcat (clip_device_get_key (device), clip_gemm_tuning_use (device), NULL);
+  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, key, -1);
   g_autofree char *name = g_strdup_printf ("%.16s-" VERSION ".ini", digest);
   return clip_cache_path ("gemm", name);
 }

@@ -1,82 +1,131 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The CLBlast backend, for GPUs: the product is CLBlast's, kernels/epilogue.cl does the rest. */
-#include "clip-gemm-private.h"
+/* The CLBlast backend, for GPUs: the product is CLBlast's, kernels/epilogue.cl does the rest.
+ * clip-gemm-clblast-layout.c says how the matrices lie, and why. */
+#include "clip-gemm-clblast-private.h"
+#include "clip-gemm-tuning.h"
 
 #include "ops/clip-ops.h"
 
-#include <clblast_c.h>
+#include "config.h"
+
+#include <string.h>
 
 /* of a convolution's gathered rows */
 #define CONV_BYTES (32u << 20)
+#define LINE (64 / sizeof (float))
+
+/* W[N,K] to [K,N] of whole tiles */
+static gboolean
+pack_weight (ClipLinear *linear, ClipQueue *queue, const float *weight, GError **error)
+{
+  const guint n = linear->n, k = linear->k;
+  const guint ldw = clip_clblast_round_up (n, linear->layout.tile_n);
+  const gsize size = (gsize) clip_clblast_round_up (k, linear->layout.tile_k) * ldw * sizeof (float);
+  linear->weight = clip_buffer_new (clip_queue_get_device (queue), size, error);
+  float *packed = linear->weight ? clip_buffer_map (linear->weight, queue, CL_MAP_WRITE, error) : NULL;
+  if (!packed)
+    return FALSE;
+  memset (packed, 0, size);
+  for (guint first = 0; first < k; first += LINE) { /* whole lines of the cache are read */
+    for (guint i = 0; i < n; i++) {
+      for (guint j = first; j < MIN (first + LINE, k); j++)
+        packed[(gsize) j * ldw + i] = weight[(gsize) i * k + j];
+    }
+  }
+  clip_buffer_unmap (linear->weight, queue, packed);
+  return TRUE;
+}
+
+/* CLBlast has such parameters of its own for some Intel GPUs; results are wrong without an error. */
+static gboolean
+check_layout (const ClipClblastLayout *layout, ClipDevice *device, GError **error)
+{
+#ifndef CLBLAST_HAS_ANY_TILES
+  if (!layout->swapped && layout->tile_m != layout->tile_n) {
+    g_set_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE,
+        "CLBlast " CLBLAST_VERSION " computes wrong products with its parameters for %s; gst-clip-1.0 tune finds others, "
+        "GST_CLIP_GEMM=panel avoids it", clip_device_get_name (device));
+    return FALSE;
+  }
+#endif
+  return TRUE;
+}
 
 static gboolean
 clblast_pack (ClipLinear *linear, ClipQueue *queue, const float *weight, const float *bias, GError **error)
 {
-  ClipDevice *device = clip_queue_get_device (queue);
-  gsize weight_size = (gsize) linear->n * linear->k * sizeof (float), bias_size = linear->n * sizeof (float);
+  const gsize bias_size = linear->n * sizeof (float);
   g_autofree float *zeros = bias ? NULL : g_new0 (float, linear->n);
-  linear->weight = clip_buffer_new (device, weight_size, error);
-  if (!linear->weight || !clip_buffer_write (linear->weight, queue, 0, weight, weight_size, error))
+  clip_gemm_tuning_use (clip_queue_get_device (queue));
+  clip_clblast_find_layout (queue, &linear->layout);
+  if (!check_layout (&linear->layout, clip_queue_get_device (queue), error)
+      || !pack_weight (linear, queue, weight, error))
     return FALSE;
-  linear->bias = clip_buffer_new (device, bias_size, error);
+  linear->bias = clip_buffer_new (clip_queue_get_device (queue), bias_size, error);
   return linear->bias && clip_buffer_write (linear->bias, queue, 0, bias ? bias : zeros, bias_size, error);
 }
 
-/* to = A * W^T + beta * to */
+/* C = act (P + bias) + residual */
 static gboolean
-multiply (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, float beta, ClipBuffer *to,
-    gsize offset, guint stride, GError **error)
-{
-  cl_command_queue cl = clip_queue_get_cl (queue);
-  CLBlastStatusCode code = CLBlastSgemm (CLBlastLayoutRowMajor, CLBlastTransposeNo, CLBlastTransposeYes,
-      call->m, linear->n, linear->k, 1.0f, clip_buffer_get_mem (call->a), call->a_offset, call->lda,
-      clip_buffer_get_mem (linear->weight), 0, linear->k, beta, clip_buffer_get_mem (to), offset, stride,
-      &cl, NULL);
-  if (code == CLBlastSuccess)
-    return TRUE;
-  g_set_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE,
-      "CLBlast failed with status %d on [%u,%u] x [%u,%u]^T; GST_CLIP_GEMM=panel avoids it", code, call->m,
-      linear->k, linear->n, linear->k);
-  return FALSE;
-}
-
-static gboolean
-finish (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, ClipBuffer *product,
-    gsize product_offset, guint product_stride, gboolean add_residual, GError **error)
+finish (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, const ClipClblastProduct *product,
+    GError **error)
 {
   cl_kernel kernel = clip_queue_get_kernel (queue, "epilogue", "epilogue", NULL, error);
   if (!kernel)
     return FALSE;
-  cl_ulong p_offset = product_offset, c_offset = call->c_offset;
-  cl_uint ldp = product_stride, ldc = call->ldc;
-  cl_int activation = call->activation, add = add_residual;
+  cl_ulong p_offset = product->c_offset, c_offset = call->c_offset;
+  cl_uint ldp = product->ldc, ldc = call->ldc;
+  cl_int activation = call->activation, add = call->residual != NULL;
   const gsize global[2] = { linear->n, call->m };
-  return clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (product), CLIP_ARG (p_offset), CLIP_ARG (ldp),
+  return clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (product->c), CLIP_ARG (p_offset), CLIP_ARG (ldp),
              CLIP_ARG_BUFFER (linear->bias), CLIP_ARG (activation), CLIP_ARG (add),
              CLIP_ARG_BUFFER (add ? call->residual : call->c), CLIP_ARG_BUFFER (call->c),
              CLIP_ARG (c_offset), CLIP_ARG (ldc), CLIP_ARGS_END)
          && clip_queue_run (queue, kernel, 2, global, NULL, error);
 }
 
+/* A, and with it the result, in whole tiles */
+static gboolean
+arrange (ClipLinear *linear, ClipQueue *queue, ClipClblastProduct *product, GError **error)
+{
+  const ClipClblastLayout *layout = &linear->layout;
+  const guint m = clip_clblast_round_up (product->m, layout->tile_m);
+  const guint k = clip_clblast_round_up (product->k, layout->tile_k);
+  const gboolean whole = m == product->m && product->ldc == product->ldw && product->c_offset == 0;
+  if (layout->swapped || m != product->m || k != product->k || product->lda != k || product->a_offset != 0) {
+    ClipBuffer *to = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_A, (gsize) m * k * sizeof (float), error);
+    if (!to || !clip_clblast_arrange (layout, queue, product, m, k, to, error))
+      return FALSE;
+  }
+  product->n = product->ldw;
+  if (whole)
+    return TRUE;
+  const gsize size = (gsize) m * product->n * sizeof (float);
+  product->c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, size, error);
+  product->c_offset = 0;
+  product->ldc = product->n;
+  return product->c != NULL;
+}
+
 static gboolean
 run_product (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
 {
-  gboolean plain = call->activation == CLIP_ACTIVATION_NONE, in_place = call->residual == call->c;
-  if (in_place && plain) {
-    return multiply (linear, queue, call, 1.0f, call->c, call->c_offset, call->ldc, error)
-           && (!linear->has_bias
-               || finish (linear, queue, call, call->c, call->c_offset, call->ldc, FALSE, error));
+  const guint ldw = clip_clblast_round_up (linear->n, linear->layout.tile_n);
+  ClipClblastProduct product = { .m = call->m, .n = linear->n, .k = linear->k, .a = call->a,
+    .a_offset = call->a_offset, .lda = call->lda, .w = linear->weight,
+    .ldw = ldw, .c = call->c, .c_offset = call->c_offset, .ldc = call->ldc };
+  if (call->residual == call->c) { /* it must survive the product */
+    const gsize size = (gsize) call->m * linear->n * sizeof (float);
+    product.c = clip_queue_get_scratch_at (queue, CLIP_CLBLAST_SCRATCH_C, size, error);
+    product.c_offset = 0;
+    product.ldc = linear->n;
   }
-  if (in_place) { /* the residual must survive the product */
-    gsize size = (gsize) call->m * linear->n * sizeof (float);
-    ClipBuffer *product = clip_queue_get_scratch (queue, size, error);
-    return product && multiply (linear, queue, call, 0.0f, product, 0, linear->n, error)
-           && finish (linear, queue, call, product, 0, linear->n, TRUE, error);
-  }
-  gboolean nothing_left = plain && !linear->has_bias && !call->residual;
-  return multiply (linear, queue, call, 0.0f, call->c, call->c_offset, call->ldc, error)
-         && (nothing_left
-             || finish (linear, queue, call, call->c, call->c_offset, call->ldc, call->residual != NULL, error));
+  if (!product.c
+      || (!clip_clblast_is_bare (&linear->layout, queue, &product) && !arrange (linear, queue, &product, error))
+      || !clip_clblast_multiply (&linear->layout, queue, &product, error))
+    return FALSE;
+  const gboolean plain = call->activation == CLIP_ACTIVATION_NONE && !linear->has_bias && !call->residual;
+  return (plain && product.c == call->c) || finish (linear, queue, call, &product, error);
 }
 
 /* The rows of a convolution go to the scratch memory, so many at a time as it may hold */

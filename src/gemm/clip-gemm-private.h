@@ -42,12 +42,23 @@ typedef struct {
   ClipDotLevel level; /* of a reduced precision */
 } ClipLinearBackend;
 
+/**
+ * ClipClblastLayout: of the CLBlast backend, see clip-gemm-clblast-layout.c
+ * @swapped: computed as C^T = W A^T in column-major order
+ * @tile_m, @tile_n, @tile_k: matrices of their multiples are not copied
+ */
+typedef struct {
+  gboolean swapped;
+  guint tile_m, tile_n, tile_k;
+} ClipClblastLayout;
+
 struct _ClipLinear {
   const ClipLinearBackend *backend;
   guint n, k;
   gboolean has_bias;
   ClipBuffer *weight, *bias; /* bias is zeros when there is none */
   ClipBuffer *scale, *sums;  /* of each output, for a reduced precision; else NULL */
+  ClipClblastLayout layout;  /* of the CLBlast backend */
 };
 
 extern const ClipLinearBackend clip_linear_panel;

@@ -41,6 +41,59 @@ fails (Fault fault)
   return nth > 0 && (call == nth || (call > nth && g_atomic_int_get (&lasting[fault])));
 }
 
+/* names of the kernels that were started, and how often */
+static GMutex kernels_lock;
+static GHashTable *kernels;
+
+void
+fault_clear_kernels (void)
+{
+  fault_inject (FAULT_RUN, 0, FALSE);
+  g_mutex_lock (&kernels_lock);
+  g_clear_pointer (&kernels, g_hash_table_unref);
+  g_mutex_unlock (&kernels_lock);
+}
+
+guint
+fault_count_kernel (const char *name)
+{
+  g_mutex_lock (&kernels_lock);
+  guint count = kernels ? GPOINTER_TO_UINT (g_hash_table_lookup (kernels, name)) : 0;
+  g_mutex_unlock (&kernels_lock);
+  return count;
+}
+
+/* of a kernel that is said to run and does not */
+static const char *skipped;
+
+void
+fault_skip_kernel (const char *name)
+{
+  g_atomic_pointer_set (&skipped, name);
+}
+
+static gboolean
+is_skipped (cl_kernel kernel)
+{
+  const char *name = g_atomic_pointer_get (&skipped);
+  char found[64] = "?";
+  clGetKernelInfo (kernel, CL_KERNEL_FUNCTION_NAME, sizeof found, found, NULL);
+  return name && strcmp (name, found) == 0;
+}
+
+static void
+count_kernel (cl_kernel kernel)
+{
+  char name[64] = "?";
+  clGetKernelInfo (kernel, CL_KERNEL_FUNCTION_NAME, sizeof name, name, NULL);
+  g_mutex_lock (&kernels_lock);
+  if (!kernels)
+    kernels = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  guint count = GPOINTER_TO_UINT (g_hash_table_lookup (kernels, name));
+  g_hash_table_insert (kernels, g_strdup (name), GUINT_TO_POINTER (count + 1));
+  g_mutex_unlock (&kernels_lock);
+}
+
 static void
 expired (int number)
 {
@@ -99,6 +152,9 @@ clEnqueueNDRangeKernel (cl_command_queue queue, cl_kernel kernel, cl_uint dims, 
 {
   if (fails (FAULT_RUN))
     return CL_OUT_OF_RESOURCES;
+  count_kernel (kernel);
+  if (is_skipped (kernel))
+    return REAL (clEnqueueMarkerWithWaitList) (queue, n, wait, event);
   return REAL (clEnqueueNDRangeKernel) (queue, kernel, dims, offset, global, local, n, wait, event);
 }
 

@@ -27,6 +27,14 @@ void fault_inject (Fault fault, guint nth, gboolean persistent);
 /** fault_count: calls since fault_inject () */
 guint fault_count (Fault fault);
 
+/** fault_count_kernel: how often the kernel of that name was started since fault_clear_kernels () */
+guint fault_count_kernel (const char *name);
+/** fault_clear_kernels: also begins FAULT_RUN anew */
+void fault_clear_kernels (void);
+
+/** fault_skip_kernel: the kernel of that (static) name is said to run and does nothing; NULL: none */
+void fault_skip_kernel (const char *name);
+
 /** fault_watch: ends the process with a message when it is not called again within @seconds; 0: no more */
 void fault_watch (const char *what, guint nth, guint seconds);
 
