@@ -254,6 +254,7 @@ class Errors(unittest.TestCase):
         self.refuse(2, "Unknown option", "embed", "--loud")
         self.refuse(2, "not two of them", "bench", "--load", "--all-precisions")
         self.refuse(2, "expected fp32, bf16, int8", "embed", "--precision", "int3", "--text", "a")
+        self.refuse(1, "fp16 needs a GPU", "embed", "--precision", "fp16", "--text", "a")
         self.refuse(2, "Unknown option", "tokenize", "--precision", "bf16", "a")
 
     def test_help(self):
