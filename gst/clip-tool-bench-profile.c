@@ -12,7 +12,8 @@ static const struct {
   const char *kernel, *stage;
 } stages[] = { { "upload", "upload" }, { "preprocess_rows", "preprocess" },
   { "preprocess_tensor", "preprocess" }, { "patches", "patch" }, { "embed_image", "patch" },
-  { "im2col_pixels", "patch" }, { "attention", "attention" }, { "pool_attention", "attention" },
+  { "im2col_pixels", "patch" }, { "attention", "attention" }, { "attention_group", "attention" },
+  { "pool_attention", "attention" },
   { "head_keys", "attention" }, { "head_scores", "attention" }, { "head_mix", "attention" },
   { "head_values", "attention" }, { "softmax", "attention" }, { "layernorm", "layernorm" },
   { "avgpool", "average pool" } };

@@ -7,7 +7,7 @@
 #include "device/clip-profile.h"
 #include "model/clip-model.h"
 
-#define PRECISIONS 3 /* fp32, bf16, int8 */
+#define PRECISIONS 3 /* fp32, bf16, and int8 or on a GPU fp16 */
 #define ROUNDS 7
 
 static int batch = 1;
@@ -24,7 +24,7 @@ static const GOptionEntry entries[] = {
   { "encoder", 'e', 0, G_OPTION_ARG_NONE, &encoder_only, "Measure the image encoder alone", NULL },
   { "seconds", 's', 0, G_OPTION_ARG_DOUBLE, &seconds, "For how long is measured (default 5)", "S" },
   { "all-precisions", 'a', 0, G_OPTION_ARG_NONE, &all,
-      "Compare fp32, bf16 and int8 in alternating rounds, on a CPU device", NULL },
+      "Compare fp32, bf16 and int8, on a GPU fp16, in alternating rounds", NULL },
   { "profile", 'p', 0, G_OPTION_ARG_NONE, &profile,
       "Show where the time goes instead, by OpenCL's profiling events", NULL },
   { "load", 'l', 0, G_OPTION_ARG_NONE, &load,
@@ -228,12 +228,13 @@ run_all (ClipQueue *queue, const char *path, const ClipFrame *frame, GError **er
 {
   Bench benches[PRECISIONS] = { { 0 } };
   double rates[PRECISIONS][ROUNDS];
-  gboolean ok = TRUE;
+  gboolean ok = TRUE, cpu = clip_device_is_cpu (clip_queue_get_device (queue));
+  const ClipPrecision precisions[] = { CLIP_PRECISION_FP32, CLIP_PRECISION_BF16, cpu ? CLIP_PRECISION_INT8 : CLIP_PRECISION_FP16 };
   seconds /= ROUNDS;
   for (guint i = 0; ok && i < PRECISIONS; i++) {
     benches[i].queue = queue;
     benches[i].frame = frame;
-    ok = bench_open (&benches[i], path, CLIP_PRECISION_FP32 + i, error);
+    ok = bench_open (&benches[i], path, precisions[i], error);
   }
   if ((ok = ok && compare_precisions (benches, rates, error)))
     print_precisions (benches, rates);

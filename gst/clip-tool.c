@@ -94,14 +94,14 @@ on_precision (const char *name, const char *value, gpointer data, GError **error
 {
   if (clip_precision_from_name (value, &tool_options.precision))
     return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s is '%s', expected fp32, bf16, int8 or auto", name,
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s is '%s', expected fp32, bf16, int8, fp16 or auto", name,
       value);
   return FALSE;
 }
 
 static const GOptionEntry precision_entries[] = {
   { "precision", 'p', 0, G_OPTION_ARG_CALLBACK, on_precision,
-      "Arithmetic: fp32 (default), bf16, int8, or auto (bf16 where it is faster)", "PRECISION" },
+      "Arithmetic: fp32 (default), bf16, int8 (CPU), fp16 (GPU), or auto (bf16 or fp16 where it is faster)", "PRECISION" },
   G_OPTION_ENTRY_NULL,
 };
 

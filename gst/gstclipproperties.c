@@ -72,7 +72,8 @@ precision_get_type (void)
     { CLIP_PRECISION_FP32, "32-bit floating point, as the reference computes", "fp32" },
     { CLIP_PRECISION_BF16, "bfloat16 factors, sums in 32-bit floating point", "bf16" },
     { CLIP_PRECISION_INT8, "8-bit factors, sums in 32-bit integers", "int8" },
-    { CLIP_PRECISION_AUTO, "bf16 where it is faster on this device, else fp32", "auto" },
+    { CLIP_PRECISION_FP16, "16-bit floating point factors, sums in 32-bit floating point", "fp16" },
+    { CLIP_PRECISION_AUTO, "bf16, or on a GPU fp16, where it is faster on this device, else fp32", "auto" },
     { 0, NULL, NULL },
   };
   return register_enum (&type, "GstClipPrecision", values);
@@ -475,7 +476,7 @@ install_model (GObjectClass *c)
   g_object_class_install_property (c, PROP_MODEL_INSTANCE_ID, g_param_spec_string ("model-instance-id",
       "Model instance", "Elements with the same one share weights, device and batches; unset: nobody's", NULL, READY));
   g_object_class_install_property (c, PROP_PRECISION, g_param_spec_enum ("precision", "Precision",
-      "Arithmetic of the encoders' matrix products; what is not fp32 needs a CPU device", precision_get_type (),
+      "Arithmetic of the encoders' matrix products; int8 needs a CPU device, fp16 a GPU", precision_get_type (),
       CLIP_PRECISION_FP32, READY));
 }
 

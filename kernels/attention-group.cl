@@ -13,9 +13,9 @@
 #define BUNDLE 4
 #define VECTORS ((HD + 3) / 4) // of a head; what is over is 0
 #define PITCH (4 * VECTORS)
-#define COLUMNS 16 // of the result that are put together at a time
-#define TILE (2 * KEYS * PITCH)
-#define EXCHANGE (ITEMS * (COLUMNS + 1))
+#define SUMS (VECTORS + 1) // of a query, where parts are put together: neighbours are on other banks
+#define TILE (2 * KEYS * VECTORS)
+#define EXCHANGE (PARTS == 1 ? ITEMS / 2 : QUERIES * SUMS)
 
 // what a work-item knows of its query
 typedef struct {
@@ -110,36 +110,48 @@ float weigh_part (const State *state, __local float *exchange)
   return sum == 0.0f ? 0.0f : exp (state->top - shift) / sum;
 }
 
-// Adds up the parts and stores, COLUMNS at a time, so that neighbours store side by side
+// Adds up the parts, one after the other, in local memory, and stores. Nothing here may index `acc` by a variable: it
+// lives in registers.
 void store_result (__global float *y, int width, int count, const State *state, __local float *exchange)
 {
-  const int lid = get_local_id (0);
+  const int lid = get_local_id (0), query = lid % QUERIES, own_part = lid / QUERIES;
   const float weight = weigh_part (state, exchange);
+#if PARTS == 1
+  __global float *own = y + (ulong) query * width;
 #pragma unroll
-  for (int first = 0; first < HD; first += COLUMNS) {
+  for (int d = 0; d < VECTORS; d++) {
+    const float4 a = state->acc[d] * weight;
+    const int over = query < count ? HD - 4 * d : 0;
+    if (over > 3)
+      vstore4 (a, d, own);
+    if (over == 1 || over == 2 || over == 3)
+      own[4 * d] = a.x;
+    if (over == 2 || over == 3)
+      own[4 * d + 1] = a.y;
+    if (over == 3)
+      own[4 * d + 2] = a.z;
+  }
+#else
+  __local float4 *sums = (__local float4 *) exchange + query * SUMS;
+  for (int part = 0; part < PARTS; part++) {
     barrier (CLK_LOCAL_MEM_FENCE);
+    if (part == own_part) {
 #pragma unroll
-    for (int d = 0; d < COLUMNS / 4; d++) {
-      if (first / 4 + d < VECTORS)
-        vstore4 (state->acc[first / 4 + d] * weight, d, exchange + lid * (COLUMNS + 1));
-    }
-    barrier (CLK_LOCAL_MEM_FENCE);
-    for (int i = lid; i < QUERIES * COLUMNS; i += ITEMS) {
-      const int query = i / COLUMNS, d = i % COLUMNS;
-      float sum = 0.0f;
-      for (int part = 0; part < PARTS; part++)
-        sum += exchange[(part * QUERIES + query) * (COLUMNS + 1) + d];
-      if (query < count && first + d < HD)
-        y[(ulong) query * width + first + d] = sum;
+      for (int d = 0; d < VECTORS; d++)
+        sums[d] = part == 0 ? state->acc[d] * weight : fma (state->acc[d], (float4) weight, sums[d]);
     }
   }
+  barrier (CLK_LOCAL_MEM_FENCE);
+  for (int i = lid; i < count * HD; i += ITEMS)
+    y[(ulong) (i / HD) * width + i % HD] = exchange[i / HD * 4 * SUMS + i % HD];
+#endif
 }
 
 __kernel __attribute__ ((reqd_work_group_size (ITEMS, 1, 1))) void attention_group (__global const float *qkv,
     __global const int *lengths, const int has_lengths, const int length, const int width, const int causal,
     __global float *y)
 {
-  __local float4 local_memory[(TILE > EXCHANGE ? TILE : EXCHANGE) / 4];
+  __local float4 local_memory[TILE > EXCHANGE ? TILE : EXCHANGE];
   __local float *floats = (__local float *) local_memory;
   const int lid = get_local_id (0), part = lid / QUERIES, head = get_global_id (1), item = get_global_id (2);
   const int first = get_group_id (0) * QUERIES, count = min (QUERIES, length - first);

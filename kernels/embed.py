@@ -20,10 +20,15 @@ def literal(text):
     return "\n".join(lines) or '    ""'
 
 
-out, *sources = sys.argv[1:]
-with open(out, "w", encoding="utf-8") as f:
-    f.write('#include "device/clip-kernels.h"\n\nconst ClipKernelSource clip_kernel_sources[] = {\n')
-    for source in sources:
-        path = pathlib.Path(source)
-        f.write(f'  {{"{path.stem}",\n{literal(read(path))}}},\n')
-    f.write("  {NULL, NULL},\n};\n")
+def main():
+    out, *sources = sys.argv[1:]
+    with open(out, "w", encoding="utf-8") as f:
+        f.write('#include "device/clip-kernels.h"\n\nconst ClipKernelSource clip_kernel_sources[] = {\n')
+        for source in sources:
+            path = pathlib.Path(source)
+            f.write(f'  {{"{path.stem}",\n{literal(read(path))}}},\n')
+        f.write("  {NULL, NULL},\n};\n")
+
+
+if __name__ == "__main__":
+    main()

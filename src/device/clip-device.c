@@ -313,6 +313,12 @@ clip_device_is_cpu (ClipDevice *device)
   return device->is_cpu;
 }
 
+gboolean
+clip_device_is_pretended (ClipDevice *device)
+{
+  return device->is_pretended;
+}
+
 guint
 clip_device_get_compute_units (ClipDevice *device)
 {

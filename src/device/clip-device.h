@@ -46,6 +46,8 @@ const char *clip_device_get_name (ClipDevice *device);
 /** clip_device_get_key: name, vendor and driver version: names a cache entry of this device */
 const char *clip_device_get_key (ClipDevice *device);
 gboolean clip_device_is_cpu (ClipDevice *device);
+/** clip_device_is_pretended: a CPU device that is treated as a GPU, for tests: GST_CLIP_DEVICE_TYPE=gpu */
+gboolean clip_device_is_pretended (ClipDevice *device);
 guint clip_device_get_compute_units (ClipDevice *device);
 /** clip_device_get_vector_width: floats in one register: 16 for AVX-512, 8 for AVX2, 4 for NEON and SSE, and for others */
 guint clip_device_get_vector_width (ClipDevice *device);

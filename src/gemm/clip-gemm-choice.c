@@ -92,6 +92,8 @@ load_choice (ClipDevice *device, const char *class_name)
   for (ClipDotLevel level = CLIP_DOT_PORTABLE; level <= CLIP_DOT_MATRIX; level++) {
     if (g_strcmp0 (name, clip_linear_dot[0][level].name) == 0)
       return &clip_linear_dot[0][level];
+    if (g_strcmp0 (name, clip_half_get (CLIP_PRECISION_FP16, level)->name) == 0)
+      return clip_half_get (CLIP_PRECISION_FP16, level);
   }
   if (g_strcmp0 (name, clip_linear_panel.name) == 0)
     return &clip_linear_panel;
@@ -240,6 +242,13 @@ clip_linear_choose (ClipQueue *queue, const float *weight, const float *bias, gu
   return backend ? clip_linear_new_with_backend (backend, queue, weight, bias, n, k, error) : NULL;
 }
 
+static const ClipLinearBackend *
+find_reduced (ClipQueue *queue, ClipPrecision precision, GError **error)
+{
+  return clip_device_is_cpu (clip_queue_get_device (queue)) ? clip_dot_find (queue, precision, error)
+                                                            : clip_half_find (queue, precision, error);
+}
+
 /* The class has GST_CLIP_DOT's level in it, which tests change. */
 const ClipLinearBackend *
 clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **error)
@@ -248,7 +257,7 @@ clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **erro
   g_autofree char *class_name = g_strdup_printf (
       "%s-%d", clip_precision_get_name (precision), (int) clip_dot_get_level (device, precision));
   const ClipLinearBackend *backend = recall (device, class_name);
-  if (!backend && (backend = clip_dot_find (queue, precision, error)))
+  if (!backend && (backend = find_reduced (queue, precision, error)))
     remember (device, class_name, backend);
   return backend;
 }
@@ -265,29 +274,44 @@ time_backend (const ClipLinearBackend *backend, ClipQueue *queue, const float *w
   return linear ? time_linear (linear, queue, CPU_ROWS, a, c, CPU_RUNS, error) : -1;
 }
 
+/* What fp32 is computed by */
+static const ClipLinearBackend *
+choose_exact (ClipQueue *queue, const float *weight, GError **error)
+{
+  if (clip_device_is_cpu (clip_queue_get_device (queue)))
+    return &clip_linear_panel;
+  g_autoptr (ClipLinear) linear
+      = clip_linear_new (queue, CLIP_PRECISION_FP32, weight, NULL, CPU_WIDTH, CPU_WIDTH, CPU_ROWS, error);
+  return linear ? linear->backend : NULL;
+}
+
 /* Instructions for bfloat16 are no promise: Intel's on vectors take longer than the fp32 ones that they stand for. */
 static const ClipLinearBackend *
-measure_bf16 (ClipQueue *queue)
+measure_reduced (ClipQueue *queue, ClipPrecision precision)
 {
   g_autoptr (GError) error = NULL;
-  const ClipLinearBackend *bf16 = clip_linear_choose_dot (queue, CLIP_PRECISION_BF16, &error);
+  const ClipLinearBackend *backend = clip_linear_choose_dot (queue, precision, &error), *fp32 = NULL;
   g_autofree float *weight = g_new (float, CPU_WIDTH * CPU_WIDTH);
   for (guint i = 0; i < CPU_WIDTH * CPU_WIDTH; i++)
     weight[i] = (float) (i % 251) / 251 - 0.5f;
-  gint64 reduced = bf16 ? time_backend (bf16, queue, weight, &error) : -1;
-  gint64 exact = reduced > 0 ? time_backend (&clip_linear_panel, queue, weight, &error) : -1;
+  gint64 reduced = backend ? time_backend (backend, queue, weight, &error) : -1;
+  gint64 exact = -1;
+  if (reduced > 0 && (fp32 = choose_exact (queue, weight, &error)))
+    exact = time_backend (fp32, queue, weight, &error);
   if (error)
-    g_info ("gemm: bf16 is not measured: %s", error->message);
+    g_info ("gemm: %s is not measured: %s", clip_precision_get_name (precision), error->message);
   else
-    g_info ("gemm: %s %" G_GINT64_FORMAT " us, fp32 %" G_GINT64_FORMAT " us", bf16->name, reduced, exact);
-  return exact > 0 && reduced < exact ? bf16 : &clip_linear_panel;
+    g_info ("gemm: %s %" G_GINT64_FORMAT " us, fp32 (%s) %" G_GINT64_FORMAT " us", backend->name, reduced, fp32->name,
+        exact);
+  return exact > 0 && reduced < exact ? backend : &clip_linear_panel;
 }
 
 const ClipLinearBackend *
 clip_linear_choose_precision (ClipQueue *queue)
 {
   ClipDevice *device = clip_queue_get_device (queue);
-  ClipDotLevel level = clip_dot_get_level (device, CLIP_PRECISION_BF16);
+  ClipPrecision precision = clip_device_is_cpu (device) ? CLIP_PRECISION_BF16 : CLIP_PRECISION_FP16;
+  ClipDotLevel level = clip_dot_get_level (device, precision);
   g_autofree char *class_name = g_strdup_printf ("auto-%d", (int) level);
   if (level == CLIP_DOT_PORTABLE)
     return &clip_linear_panel;
@@ -295,6 +319,6 @@ clip_linear_choose_precision (ClipQueue *queue)
   if (!backend && (backend = load_choice (device, class_name)))
     remember (device, class_name, backend);
   if (!backend)
-    settle (device, class_name, backend = measure_bf16 (queue));
+    settle (device, class_name, backend = measure_reduced (queue, precision));
   return backend;
 }

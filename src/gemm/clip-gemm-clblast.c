@@ -4,14 +4,10 @@
 #include "clip-gemm-clblast-private.h"
 #include "clip-gemm-tuning.h"
 
-#include "ops/clip-ops.h"
-
 #include "config.h"
 
 #include <string.h>
 
-/* of a convolution's gathered rows */
-#define CONV_BYTES (32u << 20)
 #define LINE (64 / sizeof (float))
 
 /* W[N,K] to [K,N] of whole tiles */
@@ -128,30 +124,10 @@ run_product (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, G
   return (plain && product.c == call->c) || finish (linear, queue, call, &product, error);
 }
 
-/* The rows of a convolution go to the scratch memory, so many at a time as it may hold */
-static gboolean
-run_conv3 (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
-{
-  guint chunk = CLAMP (CONV_BYTES / (linear->k * sizeof (float)), 1, call->m);
-  ClipBuffer *rows = clip_queue_get_scratch (queue, (gsize) chunk * linear->k * sizeof (float), error);
-  ClipLinearCall part = *call;
-  part.a = rows;
-  part.lda = linear->k;
-  part.height = part.width = 0;
-  for (guint first = 0; rows && first < call->m; first += chunk) {
-    part.m = MIN (chunk, call->m - first);
-    part.c_offset = call->c_offset + (gsize) first * call->ldc;
-    if (!clip_op_im2col (queue, call->a, call->height, call->width, call->lda, first, part.m, rows, error)
-        || !run_product (linear, queue, &part, error))
-      return FALSE;
-  }
-  return rows != NULL;
-}
-
 static gboolean
 clblast_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error)
 {
-  return call->height ? run_conv3 (linear, queue, call, error) : run_product (linear, queue, call, error);
+  return call->height ? clip_linear_run_gathered (linear, queue, call, run_product, error) : run_product (linear, queue, call, error);
 }
 
 const ClipLinearBackend clip_linear_clblast = { "clblast", clblast_pack, clblast_run };

@@ -8,8 +8,8 @@
 
 #define BLOCK 16 /* words */
 
-static guint16
-to_bf16 (float value)
+guint16
+clip_dot_to_bf16 (float value)
 {
   guint32 bits;
   memcpy (&bits, &value, sizeof bits);
@@ -40,8 +40,8 @@ pack_bf16 (const float *weight, guint n, guint k, guint width, guint blocks, gui
   for (guint column = 0; column < n; column++, weight += k) {
     for (guint i = 0; i < k; i += 2) {
       guint16 *pair = to + place (column, i, blocks, width, 2);
-      pair[0] = to_bf16 (weight[i]);
-      pair[1] = i + 1 < k ? to_bf16 (weight[i + 1]) : 0;
+      pair[0] = clip_dot_to_bf16 (weight[i]);
+      pair[1] = i + 1 < k ? clip_dot_to_bf16 (weight[i + 1]) : 0;
     }
   }
 }

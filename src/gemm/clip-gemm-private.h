@@ -29,7 +29,7 @@ typedef struct {
 typedef enum {
   CLIP_DOT_PORTABLE, /* in OpenCL C alone */
   CLIP_DOT_VECTOR,   /* dot product instructions on vectors: AVX512_BF16, AVX512_VNNI, AVX_VNNI */
-  CLIP_DOT_MATRIX,   /* on matrices: AMX */
+  CLIP_DOT_MATRIX,   /* on matrices: AMX, NVIDIA's tensor cores */
 } ClipDotLevel;
 
 typedef struct {
@@ -64,13 +64,25 @@ struct _ClipLinear {
 extern const ClipLinearBackend clip_linear_panel;
 extern const ClipLinearBackend clip_linear_clblast;
 extern const ClipLinearBackend clip_linear_winograd; /* 3x3 convolutions of whole vectors of channels, nothing else */
-extern const ClipLinearBackend clip_linear_dot[2][3]; /* bf16 and int8; by level */
+extern const ClipLinearBackend clip_linear_dot[2][3]; /* for CPU devices: bf16 and int8; by level */
+
+/** clip_half_get: for other devices: of fp16 or bf16, PORTABLE or MATRIX */
+const ClipLinearBackend *clip_half_get (ClipPrecision precision, ClipDotLevel level);
+/** clip_half_find: the backend of the highest level that works on the queue's device: a product whose result is known
+ * is tried first */
+const ClipLinearBackend *clip_half_find (ClipQueue *queue, ClipPrecision precision, GError **error);
+
+/** ClipLinearProduct: what a backend does with rows of A as they lie */
+typedef gboolean (*ClipLinearProduct) (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, GError **error);
+/** clip_linear_run_gathered: a 3x3 convolution through the queue's scratch memory, which @product must leave alone */
+gboolean clip_linear_run_gathered (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call,
+    ClipLinearProduct product, GError **error);
 
 /** clip_linear_new_with_backend: as clip_linear_new() without the choice */
 ClipLinear *clip_linear_new_with_backend (const ClipLinearBackend *backend, ClipQueue *queue,
     const float *weight, const float *bias, guint n, guint k, GError **error);
 
-/** clip_dot_get_level: the most that the processor can do and GST_CLIP_DOT (portable, vector, matrix) allows */
+/** clip_dot_get_level: the most that the device can do and GST_CLIP_DOT (portable, vector, matrix) allows */
 ClipDotLevel clip_dot_get_level (ClipDevice *device, ClipPrecision precision);
 /** clip_dot_is_vex: 8 bits on vectors of 8: with AVX_VNNI's encoding */
 gboolean clip_dot_is_vex (ClipDevice *device);
@@ -78,14 +90,17 @@ gboolean clip_dot_is_vex (ClipDevice *device);
 const ClipLinearBackend *clip_dot_find (ClipQueue *queue, ClipPrecision precision, GError **error);
 /** clip_dot_get_blocks: 64-byte blocks of a row of K */
 guint clip_dot_get_blocks (ClipPrecision precision, guint k);
+/** clip_dot_to_bf16: to the nearest, ties to even */
+guint16 clip_dot_to_bf16 (float value);
 /** clip_dot_pack: fills weight, bias, scale and sums; @width: floats in a vector */
 gboolean clip_dot_pack (ClipLinear *linear, ClipQueue *queue, guint width, const float *weight, const float *bias,
     GError **error);
 
-/** clip_linear_choose_dot: clip_dot_find() once per device and process */
+/** clip_linear_choose_dot: clip_dot_find() or clip_half_find() once per device and process */
 const ClipLinearBackend *clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **error);
 
-/** clip_linear_choose_precision: the faster of fp32's panels and bf16, measured once per device and remembered */
+/** clip_linear_choose_precision: the faster of fp32 and bf16, on devices that are no CPUs fp16, measured once per device
+ * and remembered; the backend stands for its precision */
 const ClipLinearBackend *clip_linear_choose_precision (ClipQueue *queue);
 
 /** clip_linear_choose: measures on the first use of a shape class, and remembers */

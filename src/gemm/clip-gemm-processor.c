@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which dot product instructions the processor has: a kernel with instructions that it lacks would end the process.
+/* Which instructions for products of reduced precision the device has: a kernel with instructions that it lacks would end the process.
  * Whether the system keeps the registers is known from the OpenCL device for vectors (it would not use them
  * otherwise), and is asked of the system for AMX. */
 #include "clip-gemm-private.h"
@@ -80,13 +80,30 @@ get_limit (void)
   return CLIP_DOT_MATRIX;
 }
 
+/* cl_nv_device_attribute_query */
+#define NVIDIA 0x10de
+#define DEVICE_COMPUTE_CAPABILITY_MAJOR_NV 0x4000
+
+/* Compute capability 8.0 and up: the kernel's instruction is of there. A device that only is treated as a GPU emulates it. */
+static gboolean
+has_tensor_cores (ClipDevice *device)
+{
+  cl_device_id id = clip_device_get_id (device);
+  cl_uint vendor = 0, major = 0;
+  if (clip_device_is_pretended (device))
+    return TRUE;
+  return clGetDeviceInfo (id, CL_DEVICE_VENDOR_ID, sizeof vendor, &vendor, NULL) == CL_SUCCESS && vendor == NVIDIA
+         && clGetDeviceInfo (id, DEVICE_COMPUTE_CAPABILITY_MAJOR_NV, sizeof major, &major, NULL) == CL_SUCCESS
+         && major >= 8;
+}
+
 ClipDotLevel
 clip_dot_get_level (ClipDevice *device, ClipPrecision precision)
 {
   gboolean vex = FALSE;
-  if (!clip_device_is_cpu (device))
-    return CLIP_DOT_PORTABLE;
-  return MIN (find_level (device, precision, &vex), get_limit ());
+  if (clip_device_is_cpu (device))
+    return MIN (find_level (device, precision, &vex), get_limit ());
+  return get_limit () == CLIP_DOT_MATRIX && has_tensor_cores (device) ? CLIP_DOT_MATRIX : CLIP_DOT_PORTABLE;
 }
 
 gboolean

@@ -118,7 +118,8 @@ clip_linear_run_normalised (ClipLinear *linear, ClipQueue *queue, guint m, ClipB
 gboolean
 clip_linear_can_pack (ClipLinear *linear, ClipLinear *next)
 {
-  gboolean packs = linear->backend->precision == CLIP_PRECISION_BF16 || linear->backend == &clip_linear_panel;
+  ClipPrecision precision = linear->backend->precision;
+  gboolean packs = precision == CLIP_PRECISION_BF16 || precision == CLIP_PRECISION_FP16 || linear->backend == &clip_linear_panel;
   return packs && next->backend == linear->backend && linear->n % PACKED_N == 0 && next->k == linear->n;
 }
 

@@ -47,7 +47,7 @@ ClipLinear *clip_linear_new (ClipQueue *queue, ClipPrecision precision, const fl
 ClipLinear *clip_linear_new_conv3 (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias,
     guint n, guint channels, guint pixels, GError **error);
 void clip_linear_free (ClipLinear *linear);
-/** clip_linear_get_backend: "panel", "clblast", or e.g. "bf16 (AMX)" */
+/** clip_linear_get_backend: "panel", "clblast", or e.g. "bf16 (AMX)", "fp16 (tensor cores)" */
 const char *clip_linear_get_backend (ClipLinear *linear);
 
 /**

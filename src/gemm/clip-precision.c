@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const names[] = { "fp32", "bf16", "int8", "auto" };
+static const char *const names[] = { "fp32", "bf16", "int8", "fp16", "auto" };
 
 const char *
 clip_precision_get_name (ClipPrecision precision)
@@ -32,10 +32,12 @@ clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **err
     *precision = clip_linear_choose_precision (queue)->precision;
     return TRUE;
   }
-  if (*precision == CLIP_PRECISION_FP32 || clip_device_is_cpu (device))
+  gboolean cpu = clip_device_is_cpu (device);
+  if (*precision != (cpu ? CLIP_PRECISION_FP16 : CLIP_PRECISION_INT8))
     return TRUE;
   g_set_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE,
-      "precision %s needs a CPU device, and this is %s; take precision fp32 or auto, or device cpu",
-      clip_precision_get_name (*precision), clip_device_get_name (device));
+      "precision %s needs a %s device, and %s is %s; take precision %s, bf16, fp32 or auto, or another device",
+      clip_precision_get_name (*precision), cpu ? "GPU" : "CPU", clip_device_get_name (device),
+      cpu ? "a CPU" : "none", cpu ? "int8" : "fp16");
   return FALSE;
 }

@@ -12,7 +12,9 @@ G_BEGIN_DECLS
  * @CLIP_PRECISION_BF16: factors rounded to bfloat16, sums in fp32
  * @CLIP_PRECISION_INT8: factors rounded to 8 bits: weights with a scale for each output, activations with a scale and
  *   an offset for each row, found anew for each product; sums in 32-bit integers
- * @CLIP_PRECISION_AUTO: bf16 where it is faster, which is measured once per device, else fp32
+ * @CLIP_PRECISION_FP16: factors rounded to 16-bit floating point, sums in fp32
+ * @CLIP_PRECISION_AUTO: on CPU devices bf16, on others fp16, where that is faster, which is measured once per device;
+ *   else fp32
  *
  * Only the products with weights are reduced: normalisations, softmax, attention and residuals stay fp32.
  */
@@ -20,10 +22,11 @@ typedef enum {
   CLIP_PRECISION_FP32,
   CLIP_PRECISION_BF16,
   CLIP_PRECISION_INT8,
+  CLIP_PRECISION_FP16,
   CLIP_PRECISION_AUTO,
 } ClipPrecision;
 
-/** clip_precision_get_name: "fp32", "bf16", "int8", "auto" */
+/** clip_precision_get_name: "fp32", "bf16", "int8", "fp16", "auto" */
 const char *clip_precision_get_name (ClipPrecision precision);
 gboolean clip_precision_from_name (const char *name, ClipPrecision *precision);
 
@@ -31,7 +34,7 @@ gboolean clip_precision_from_name (const char *name, ClipPrecision *precision);
  * clip_precision_resolve:
  * @precision: (inout): AUTO becomes what it stands for on the queue's device
  *
- * Returns: FALSE with an error when the device cannot compute so: a reduced precision needs a CPU device
+ * Returns: FALSE with an error when the device cannot compute so: INT8 needs a CPU device, FP16 one that is none
  */
 gboolean clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **error);
 

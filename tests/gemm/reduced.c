@@ -17,6 +17,19 @@ round_bf16 (float x)
   return (float) ldexp (nearbyint (fraction), exponent - 8);
 }
 
+/* to the nearest of 11 significant bits, ties to even, from 2^-24 to 65504 */
+static float
+round_fp16 (float x)
+{
+  int exponent;
+  if (!isfinite (x) || x == 0)
+    return x;
+  frexp (x, &exponent);
+  exponent = MAX (exponent, -13); /* smaller ones lose bits */
+  double rounded = ldexp (nearbyint (ldexp (x, 11 - exponent)), exponent - 11);
+  return (float) (fabs (rounded) > 65504 ? copysign (INFINITY, x) : rounded);
+}
+
 /* low + step * u, u of 0..255 */
 static void
 round_bytes (float *row, guint k)
@@ -35,12 +48,21 @@ round_bytes (float *row, guint k)
 }
 
 void
+reduced_fit (const ClipLinearBackend *backend, float *values, gsize count)
+{
+  for (gsize i = 0; backend->precision == CLIP_PRECISION_FP16 && i < count; i++)
+    values[i] = CLAMP (values[i], -60000, 60000);
+}
+
+void
 reduced_row (const ClipLinearBackend *backend, float *row, guint k)
 {
   if (backend->precision == CLIP_PRECISION_INT8)
     round_bytes (row, k);
   for (guint i = 0; backend->precision == CLIP_PRECISION_BF16 && i < k; i++)
     row[i] = round_bf16 (row[i]);
+  for (guint i = 0; backend->precision == CLIP_PRECISION_FP16 && i < k; i++)
+    row[i] = round_fp16 (row[i]);
 }
 
 void
@@ -53,6 +75,8 @@ reduced_weights (const ClipLinearBackend *backend, float *weight, guint n, guint
     for (guint i = 0; i < k; i++) {
       if (backend->precision == CLIP_PRECISION_BF16)
         weight[i] = round_bf16 (weight[i]);
+      else if (backend->precision == CLIP_PRECISION_FP16)
+        weight[i] = round_fp16 (weight[i]);
       else if (backend->precision == CLIP_PRECISION_INT8 && most > 0)
         weight[i] = (float) (nearbyint (weight[i] * (1 / (most / 127))) * (double) (most / 127));
     }
@@ -90,10 +114,23 @@ reduced_add_levels (
 }
 
 void
+reduced_add_half (ClipDevice *device, const char *prefix, const char *name, GTestDataFunc test)
+{
+  static const ClipPrecision precisions[] = { CLIP_PRECISION_FP16, CLIP_PRECISION_BF16 };
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+    add (clip_half_get (precisions[i], CLIP_DOT_PORTABLE), prefix, name, test);
+    if (clip_dot_get_level (device, precisions[i]) == CLIP_DOT_MATRIX)
+      add (clip_half_get (precisions[i], CLIP_DOT_MATRIX), prefix, name, test);
+  }
+}
+
+void
 reduced_add_tests (ClipDevice *device, const char *prefix, const char *name, GTestDataFunc test)
 {
   add (&clip_linear_panel, prefix, name, test);
   add (&clip_linear_clblast, prefix, name, test);
   for (guint i = 0; clip_device_is_cpu (device) && i < 2; i++)
     reduced_add_levels (device, CLIP_PRECISION_BF16 + i, prefix, name, test);
+  if (!clip_device_is_cpu (device))
+    reduced_add_half (device, prefix, name, test);
 }

@@ -4,6 +4,8 @@
 
 #include "gemm/clip-gemm-private.h"
 
+/** reduced_fit: in place, into the arithmetic's range */
+void reduced_fit (const ClipLinearBackend *backend, float *values, gsize count);
 /** reduced_row: in place, a row of A */
 void reduced_row (const ClipLinearBackend *backend, float *row, guint k);
 /** reduced_weights: in place, [n,k] */
@@ -13,5 +15,7 @@ double reduced_slack (const ClipLinearBackend *backend, const float *row, const 
 /** reduced_add_levels: PREFIX/backend/NAME for the levels of a reduced precision that work here */
 void reduced_add_levels (ClipDevice *device, ClipPrecision precision, const char *prefix, const char *name,
     GTestDataFunc test);
+/** reduced_add_half: the same for fp16 and bf16 on a device that is no CPU */
+void reduced_add_half (ClipDevice *device, const char *prefix, const char *name, GTestDataFunc test);
 /** reduced_add_tests: PREFIX/backend/NAME for fp32's and all backends that work here */
 void reduced_add_tests (ClipDevice *device, const char *prefix, const char *name, GTestDataFunc test);

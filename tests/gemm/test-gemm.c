@@ -135,6 +135,7 @@ run_case (const ClipLinearBackend *backend, const Case *t)
   g_autofree float *w = make_values ((gsize) t->n * t->k, t->input == INPUT_EXTREME ? INPUT_RANDOM : t->input, 2);
   g_autofree float *bias = make_values (t->n, INPUT_RANDOM, 3), *before = make_before (t, c_count);
   g_autofree float *result = g_new (float, c_count);
+  reduced_fit (backend, a, a_count);
   g_autoptr (ClipBuffer) a_buffer = upload (a, a_count), c = upload (before, c_count), other = upload (before, c_count);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (
       backend, queue, w, t->bias ? bias : NULL, t->n, t->k, &error);
@@ -267,6 +268,7 @@ test_curves (gconstpointer backend)
   for (guint i = 0; i < COUNT; i++)
     x[i] = (i - 20000.0f) / 1000;
   x[0] = -3e38f, x[1] = 3e38f, x[2] = -88, x[3] = -90, x[4] = 1e20f, x[5] = -1e20f;
+  reduced_fit (backend, x, COUNT);
   g_autoptr (ClipBuffer) a = upload (x, COUNT), c = upload (result, COUNT);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (backend, queue, (float[]){ 1 }, NULL, 1, 1, &error);
   for (ClipActivation activation = CLIP_ACTIVATION_NONE; activation <= CLIP_ACTIVATION_RELU; activation++) {
@@ -423,6 +425,25 @@ test_choice (void)
   g_assert_true (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
 }
 
+/* On a device that is no CPU: without GST_CLIP_DOT tensor cores where there are some, else OpenCL C */
+static void
+test_half (void)
+{
+  static const ClipPrecision precisions[] = { CLIP_PRECISION_FP16, CLIP_PRECISION_BF16 };
+  g_autoptr (GError) error = NULL;
+  g_autofree float *weight = make_values (128, INPUT_RANDOM, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+    ClipDotLevel most = clip_dot_get_level (device, precisions[i]);
+    for (ClipDotLevel level = CLIP_DOT_PORTABLE; level <= CLIP_DOT_MATRIX; level += CLIP_DOT_MATRIX) {
+      g_setenv ("GST_CLIP_DOT", level == CLIP_DOT_PORTABLE ? "portable" : "matrix", TRUE);
+      g_autoptr (ClipLinear) linear = clip_linear_new (queue, precisions[i], weight, NULL, 1, 128, 1, &error);
+      g_assert_no_error (error);
+      g_assert_true (linear->backend == clip_half_get (precisions[i], MIN (level, most)));
+    }
+    g_unsetenv ("GST_CLIP_DOT");
+  }
+}
+
 /* GST_CLIP_DOT names the most that is taken; short sums stay fp32. */
 static void
 test_reduced (void)
@@ -431,7 +452,7 @@ test_reduced (void)
   g_autoptr (GError) error = NULL;
   g_autofree float *weight = make_values (128, INPUT_RANDOM, 1);
   if (!clip_device_is_cpu (device)) {
-    g_test_skip ("reduced precision is for CPU devices");
+    test_half ();
     return;
   }
   for (ClipPrecision p = CLIP_PRECISION_BF16; p <= CLIP_PRECISION_INT8; p++) {
@@ -457,11 +478,26 @@ test_precision_names (void)
     g_assert_true (clip_precision_from_name (clip_precision_get_name (p), &precision) && precision == p);
   g_assert_false (clip_precision_from_name ("int4", &precision));
   precision = CLIP_PRECISION_AUTO;
+  g_setenv ("GST_CLIP_GEMM", "panel", TRUE); /* CLBlast would be compiled to be measured on a device that is no CPU */
   g_assert_true (clip_precision_resolve (&precision, queue, NULL) && precision != CLIP_PRECISION_AUTO);
+  g_unsetenv ("GST_CLIP_GEMM");
   g_setenv ("GST_CLIP_DOT", "portable", TRUE); /* nothing is gained without instructions */
   precision = CLIP_PRECISION_AUTO;
   g_assert_true (clip_precision_resolve (&precision, queue, NULL) && precision == CLIP_PRECISION_FP32);
   g_unsetenv ("GST_CLIP_DOT");
+}
+
+/* What the device cannot do is an error that says what it can. */
+static void
+test_precision_refused (void)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean cpu = clip_device_is_cpu (device);
+  ClipPrecision refused = cpu ? CLIP_PRECISION_FP16 : CLIP_PRECISION_INT8, taken = CLIP_PRECISION_BF16;
+  g_assert_true (clip_precision_resolve (&taken, queue, &error) && taken == CLIP_PRECISION_BF16);
+  g_assert_false (clip_precision_resolve (&refused, queue, &error));
+  g_assert_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE);
+  g_assert_nonnull (strstr (error->message, cpu ? "precision fp16 needs a GPU" : "precision int8 needs a CPU"));
 }
 
 static void
@@ -494,10 +530,14 @@ main (int argc, char **argv)
   add ("many-rows", test_many_rows);
   add ("not-finite", test_not_finite);
   add ("zero-rows", test_zero_rows);
-  for (guint i = 0; clip_device_is_cpu (device) && i < 2; i++)
-    reduced_add_levels (device, CLIP_PRECISION_BF16 + i, "gemm", "normalised", test_normalised);
-  if (clip_device_is_cpu (device))
+  if (clip_device_is_cpu (device)) {
+    reduced_add_levels (device, CLIP_PRECISION_BF16, "gemm", "normalised", test_normalised);
+    reduced_add_levels (device, CLIP_PRECISION_INT8, "gemm", "normalised", test_normalised);
     reduced_add_levels (device, CLIP_PRECISION_BF16, "gemm", "packed", test_packed);
+  } else {
+    reduced_add_half (device, "gemm", "normalised", test_normalised);
+    reduced_add_half (device, "gemm", "packed", test_packed);
+  }
   g_test_add_data_func ("/gemm/panel/normalised", &clip_linear_panel, test_normalised);
   g_test_add_data_func ("/gemm/panel/packed", &clip_linear_panel, test_packed);
   g_test_add_func ("/gemm/forced", test_forced);
@@ -505,6 +545,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gemm/class-names", test_class_names);
   g_test_add_func ("/gemm/reduced", test_reduced);
   g_test_add_func ("/gemm/precision-names", test_precision_names);
+  g_test_add_func ("/gemm/precision-refused", test_precision_refused);
   int status = g_test_run ();
   clip_queue_unref (queue);
   clip_device_unref (device);

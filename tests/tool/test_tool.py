@@ -281,6 +281,7 @@ class Errors(unittest.TestCase):
         self.refuse(2, "--format NV99: expected one of { RGB", "bench", "--format", "NV99")
         self.refuse(2, "--format I420_10LE: expected one of { RGB", "bench", "--format", "I420_10LE")
         self.refuse(2, "expected fp32, bf16, int8", "embed", "--precision", "int3", "--text", "a")
+        self.refuse(1, "fp16 needs a GPU", "embed", "--precision", "fp16", "--text", "a")
         self.refuse(2, "Unknown option", "tokenize", "--precision", "bf16", "a")
 
     def test_help(self):
