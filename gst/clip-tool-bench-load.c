@@ -9,23 +9,40 @@
 #include "model/clip-model.h"
 
 #define ROUNDS 5
+#define PHASES 5
+
+typedef struct {
+  const char *name;
+  gsize resident, files; /* files: of it, pages of files, most of them the compiler's code */
+} Phase;
 
 typedef struct {
   double cold, warm; /* seconds; the cold one reads the files from the disk */
   double text_step;  /* the longest piece of loading the text encoder: for so long a frame may wait for it */
   gsize packed;      /* bytes of the model's buffers on the device */
   gsize resident;    /* of the whole process with the model, as the kernel counts it */
+  gsize peak;        /* of that, through all phases */
+  Phase phases[PHASES];
+  guint n_phases;
 } Load;
 
+/* Returns: a line of /proc/self/status, as "VmRSS", in bytes; 0 where there is none */
 static gsize
-resident_bytes (void)
+status_bytes (const char *name)
 {
   g_autofree char *text = NULL;
-  unsigned long long pages = 0;
-  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL)
-      || sscanf (text, "%*u %llu", &pages) != 1)
+  if (!g_file_get_contents ("/proc/self/status", &text, NULL, NULL))
     return 0;
-  return (gsize) pages * (gsize) sysconf (_SC_PAGESIZE);
+  const char *line = strstr (text, name);
+  return line ? (gsize) g_ascii_strtoull (line + strlen (name) + 1, NULL, 10) * 1024 : 0;
+}
+
+static void
+note_phase (Load *load, const char *name)
+{
+  g_return_if_fail (load->n_phases < PHASES);
+  load->phases[load->n_phases++] = (Phase){ name, status_bytes ("VmRSS"), status_bytes ("RssFile") };
+  load->peak = status_bytes ("VmHWM");
 }
 
 static void
@@ -85,22 +102,51 @@ compare_doubles (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
+static gboolean
+encode_picture (ClipModel *model, ClipQueue *queue, GError **error)
+{
+  const ClipModelConfig *config = clip_model_get_config (model);
+  const gsize size = (gsize) 3 * config->image_size * config->image_size * sizeof (float);
+  g_autofree float *black = g_malloc0 (size), *embedding = g_new (float, config->embed_dim);
+  g_autoptr (ClipBuffer) pixels = clip_buffer_new (clip_queue_get_device (queue), size, error);
+  return pixels && clip_buffer_write (pixels, queue, 0, black, size, error)
+         && clip_model_encode_pixels (model, pixels, 1, embedding, NULL, error);
+}
+
 /* The first load is not timed: it builds kernels and may choose the matrix products. Memory is counted after it, before
  * the allocator has anything of an earlier load to give */
 static gboolean
-measure (ClipQueue *queue, const char *path, Load *load, GError **error)
+measure_memory (ClipQueue *queue, const char *path, Load *load, GError **error)
 {
-  double warm[ROUNDS], steps[ROUNDS], first, step;
   ClipDevice *device = clip_queue_get_device (queue);
   const gsize buffers = clip_device_get_allocated (device);
-  g_autoptr (ClipModel) model = load_once (queue, path, &first, &step, error);
-  if (!model)
+  double longest;
+  note_phase (load, "device");
+  g_autoptr (ClipModel) model = clip_model_load (queue, path, tool_options.precision, error);
+  if (!model || !clip_queue_finish (queue, error))
+    return FALSE;
+  note_phase (load, "image encoder");
+  if (!load_text (model, queue, &longest, error))
     return FALSE;
   load->packed = clip_device_get_allocated (device) - buffers;
-  load->resident = resident_bytes ();
-  g_clear_pointer (&model, clip_model_free);
+  note_phase (load, "text encoder");
+  load->resident = load->phases[load->n_phases - 1].resident;
+  if (!encode_picture (model, queue, error))
+    return FALSE;
+  note_phase (load, "first picture");
+  clip_model_drop_text (model);
+  note_phase (load, "text encoder dropped");
+  return TRUE;
+}
+
+static gboolean
+measure (ClipQueue *queue, const char *path, Load *load, GError **error)
+{
+  double warm[ROUNDS], steps[ROUNDS], step;
+  if (!measure_memory (queue, path, load, error))
+    return FALSE;
   forget_files (path);
-  model = load_once (queue, path, &load->cold, &step, error);
+  g_autoptr (ClipModel) model = load_once (queue, path, &load->cold, &step, error);
   if (!model)
     return FALSE;
   for (guint i = 0; i < ROUNDS; i++) {
@@ -116,6 +162,27 @@ measure (ClipQueue *queue, const char *path, Load *load, GError **error)
   return TRUE;
 }
 
+static void
+print_phases (const Load *load)
+{
+  puts ("  resident after");
+  for (guint i = 0; i < load->n_phases; i++)
+    printf ("    %-21s%8.1f MB, %.1f of it files'\n", load->phases[i].name, (double) load->phases[i].resident / 1e6,
+        (double) load->phases[i].files / 1e6);
+  printf ("  at most                %8.1f MB, %.2f times the weights\n", (double) load->peak / 1e6,
+      (double) load->peak / (double) load->packed);
+}
+
+static void
+append_phases (GString *out, const Load *load)
+{
+  g_string_append_printf (out, ",\"peak_bytes\":%" G_GSIZE_FORMAT ",\"phases\":[", load->peak);
+  for (guint i = 0; i < load->n_phases; i++)
+    g_string_append_printf (out, "%s{\"after\":\"%s\",\"resident_bytes\":%" G_GSIZE_FORMAT ",\"file_bytes\":%" G_GSIZE_FORMAT "}",
+        i ? "," : "", load->phases[i].name, load->phases[i].resident, load->phases[i].files);
+  g_string_append_c (out, ']');
+}
+
 gboolean
 tool_bench_load (ClipQueue *queue, const char *path, GError **error)
 {
@@ -128,6 +195,7 @@ tool_bench_load (ClipQueue *queue, const char *path, GError **error)
             "  weights on the device  %8.1f MB\n  resident               %8.1f MB, %.2f times the weights\n",
         path, load.cold, load.warm, ROUNDS, load.text_step, (double) load.packed / 1e6, (double) load.resident / 1e6,
         (double) load.resident / (double) load.packed);
+    print_phases (&load);
     return TRUE;
   }
   g_autoptr (GString) out = g_string_new ("{\"model\":");
@@ -139,7 +207,8 @@ tool_bench_load (ClipQueue *queue, const char *path, GError **error)
   g_string_append (out, ",\"text_step_seconds\":");
   tool_json_float (out, load.text_step);
   g_string_append_printf (out,
-      ",\"device_bytes\":%" G_GSIZE_FORMAT ",\"resident_bytes\":%" G_GSIZE_FORMAT "}", load.packed, load.resident);
-  puts (out->str);
+      ",\"device_bytes\":%" G_GSIZE_FORMAT ",\"resident_bytes\":%" G_GSIZE_FORMAT, load.packed, load.resident);
+  append_phases (out, &load);
+  puts (g_string_append (out, "}")->str);
   return TRUE;
 }

@@ -61,3 +61,19 @@ def print_figures(figures):
         if "gflop" in row:
             print(f"    {row['texts']} texts: {row['gflop']:.0f} GFLOP, PyTorch's {row['theirs_gflop']:.0f}: "
                   f"{row['theirs_gflop'] / row['gflop']:.1f} times fewer")
+
+
+def print_markdown(figures):
+    """the table of README.md"""
+    peers = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "pytorch": "PyTorch"}
+    found = {}
+    for row in figures["rows"]:
+        found.setdefault((row["model"], row["precision"], row["batch"], row["unit"]), {})[row["peer"]] = row
+    print("| | ours | " + " | ".join(f"to {name}" for name in peers.values()) + " |")
+    print("|---|---|" + "---|" * len(peers))
+    for (model, precision, batch, unit), rows in found.items():
+        cells = [f"{rows[name]['ratio']:.2f}x ({rows[name]['ratio_min']:.2f} to {rows[name]['ratio_max']:.2f})" if name in rows else ""
+                 for name in peers]
+        ours = statistics.median(value for row in rows.values() for value in row["ours"])
+        what = "texts" if unit == "texts/s" else f"batch {batch}"
+        print(f"| {model}, {precision}, {what} | {ours:.3g} {unit} | " + " | ".join(cells) + " |")

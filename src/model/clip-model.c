@@ -5,6 +5,9 @@
 #include "clip-vision.h"
 #include "ops/clip-ops.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <string.h>
 
 /* Rows of one text batch: large enough for a full GEMM, small enough to stay in the cache. */
@@ -78,6 +81,9 @@ clip_model_drop_text (ClipModel *model)
     return;
   clip_queue_finish (model->queue, NULL);
   g_clear_pointer (&model->text, clip_text_free);
+#ifdef __GLIBC__
+  malloc_trim (0); /* a CPU device's buffers lie between others in the heap, which keeps them otherwise */
+#endif
 }
 
 double

@@ -216,6 +216,12 @@ class Bench(unittest.TestCase):
         self.assertGreaterEqual(load["device_bytes"], 4 * (parameters - 1))
         self.assertLess(load["device_bytes"], 8 * parameters + 65536)
         self.assertGreater(load["resident_bytes"], load["device_bytes"])
+        self.assertEqual([phase["after"] for phase in load["phases"]],
+                         ["device", "image encoder", "text encoder", "first picture", "text encoder dropped"])
+        for phase in load["phases"]:
+            self.assertLess(phase["file_bytes"], phase["resident_bytes"])
+            self.assertLessEqual(phase["resident_bytes"], load["peak_bytes"])
+        self.assertEqual(load["phases"][2]["resident_bytes"], load["resident_bytes"])
         self.assertGreater(load["cold_seconds"], 0)
         self.assertGreater(load["warm_seconds"], 0)
         self.assertGreater(load["text_step_seconds"], 0)
