@@ -77,6 +77,8 @@ typedef struct {
         for (uint i = count; i > 0; i--, a++, w += 2, in.at += in.step, out.at += out.step) { \
           PREFETCH (in.at, SECOND_LEVEL); \
           PREFETCH (out.at, SECOND_LEVEL); \
+          PREFETCH (w + 2 * AHEAD, FIRST_LEVEL); \
+          PREFETCH (w + 2 * AHEAD + 1, FIRST_LEVEL); \
           const vec w0 = w[0], w1 = w[1]; \
           EACH_ROW (ROWS) { \
             const vec x = (vec) a[r * VW]; \

@@ -222,24 +222,42 @@ settle (ClipDevice *device, const char *class_name, const ClipLinearBackend *bac
   save_choice (device, class_name, backend);
 }
 
+/* Measured before, by this process or another one; or NULL */
+static const ClipLinearBackend *
+find_choice (ClipDevice *device, const char *class_name)
+{
+  const ClipLinearBackend *backend = recall (device, class_name);
+  if (!backend && (backend = load_choice (device, class_name)))
+    remember (device, class_name, backend);
+  return backend;
+}
+
+const ClipLinearBackend *
+clip_linear_choose_cpu (ClipQueue *queue, GError **error)
+{
+  ClipDevice *device = clip_queue_get_device (queue);
+  g_autofree char *class_name = clip_linear_class_name (device, 1, 1, 1);
+  const ClipLinearBackend *backend = find_choice (device, class_name);
+  if (!backend && (backend = measure_cpu (queue, error)))
+    settle (device, class_name, backend);
+  return backend;
+}
+
 ClipLinear *
 clip_linear_choose (ClipQueue *queue, const float *weight, const float *bias, guint n, guint k,
     guint typical_m, GError **error)
 {
   ClipDevice *device = clip_queue_get_device (queue);
+  gboolean is_cpu = clip_device_is_cpu (device);
   g_autofree char *class_name = clip_linear_class_name (device, typical_m, n, k);
-  const ClipLinearBackend *backend = recall (device, class_name);
-  if (!backend && (backend = load_choice (device, class_name)))
-    remember (device, class_name, backend);
-  if (!backend && !clip_device_is_cpu (device)) {
-    ClipLinear *winner = measure (queue, weight, bias, n, k, MIN (typical_m, MAX_ROWS), error);
-    if (winner)
-      settle (device, class_name, winner->backend);
-    return winner;
-  }
-  if (!backend && (backend = measure_cpu (queue, error)))
-    settle (device, class_name, backend);
-  return backend ? clip_linear_new_with_backend (backend, queue, weight, bias, n, k, error) : NULL;
+  const ClipLinearBackend *backend
+      = is_cpu ? clip_linear_choose_cpu (queue, error) : find_choice (device, class_name);
+  if (backend || is_cpu)
+    return backend ? clip_linear_new_with_backend (backend, queue, weight, bias, n, k, error) : NULL;
+  ClipLinear *winner = measure (queue, weight, bias, n, k, MIN (typical_m, MAX_ROWS), error);
+  if (winner)
+    settle (device, class_name, winner->backend);
+  return winner;
 }
 
 static const ClipLinearBackend *
@@ -315,9 +333,7 @@ clip_linear_choose_precision (ClipQueue *queue)
   g_autofree char *class_name = g_strdup_printf ("auto-%d", (int) level);
   if (level == CLIP_DOT_PORTABLE)
     return &clip_linear_panel;
-  const ClipLinearBackend *backend = recall (device, class_name);
-  if (!backend && (backend = load_choice (device, class_name)))
-    remember (device, class_name, backend);
+  const ClipLinearBackend *backend = find_choice (device, class_name);
   if (!backend)
     settle (device, class_name, backend = measure_reduced (queue, precision));
   return backend;

@@ -103,6 +103,9 @@ const ClipLinearBackend *clip_linear_choose_dot (ClipQueue *queue, ClipPrecision
  * and remembered; the backend stands for its precision */
 const ClipLinearBackend *clip_linear_choose_precision (ClipQueue *queue);
 
+/** clip_linear_choose_cpu: the one backend of a CPU device in fp32; measures on the first use, and remembers */
+const ClipLinearBackend *clip_linear_choose_cpu (ClipQueue *queue, GError **error);
+
 /** clip_linear_choose: measures on the first use of a shape class, and remembers */
 ClipLinear *clip_linear_choose (ClipQueue *queue, const float *weight, const float *bias, guint n,
     guint k, guint typical_m, GError **error);

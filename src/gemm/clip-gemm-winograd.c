@@ -123,16 +123,25 @@ winograd_run (ClipLinear *linear, ClipQueue *queue, const ClipLinearCall *call, 
 
 const ClipLinearBackend clip_linear_winograd = { "winograd", winograd_pack, winograd_run };
 
+static gboolean
+is_for_winograd (ClipDevice *device, guint n, guint channels, guint pixels)
+{
+  const char *forced = g_getenv ("GST_CLIP_GEMM");
+  return clip_device_is_cpu (device) && !(forced && *forced)
+         && channels % clip_panel_get_geometry (device).width == 0 && channels >= MIN_CHANNELS && n >= MIN_CHANNELS
+         && pixels >= MIN_PIXELS;
+}
+
 ClipLinear *
 clip_linear_new_conv3 (ClipQueue *queue, ClipPrecision precision, const float *weight, const float *bias, guint n,
     guint channels, guint pixels, GError **error)
 {
-  ClipLinear *linear = clip_linear_new (queue, precision, weight, bias, n, 9 * channels, pixels, error);
-  guint width = clip_panel_get_geometry (clip_queue_get_device (queue)).width;
-  const char *forced = g_getenv ("GST_CLIP_GEMM");
-  if (!linear || linear->backend != &clip_linear_panel || (forced && *forced) || channels % width != 0
-      || channels < MIN_CHANNELS || n < MIN_CHANNELS || pixels < MIN_PIXELS)
-    return linear;
-  clip_linear_free (linear);
-  return clip_linear_new_with_backend (&clip_linear_winograd, queue, weight, bias, n, 9 * channels, error);
+  if (precision == CLIP_PRECISION_FP32 && is_for_winograd (clip_queue_get_device (queue), n, channels, pixels)) {
+    const ClipLinearBackend *backend = clip_linear_choose_cpu (queue, error);
+    if (!backend)
+      return NULL;
+    if (backend == &clip_linear_panel)
+      return clip_linear_new_with_backend (&clip_linear_winograd, queue, weight, bias, n, 9 * channels, error);
+  }
+  return clip_linear_new (queue, precision, weight, bias, n, 9 * channels, pixels, error);
 }
