@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What surrounds the products of a ModifiedResNet (openai/CLIP model.py). Activations are [batch,height,width,
 // channels], so that a 1x1 convolution is a product of [pixels,channels] as they lie.
+// Option: -DSHARED=0|1, whether several work-items share the channels of a pixel.
+
+#if SHARED
+#define FIRST get_global_id (0)
+#define STEP get_global_size (0)
+#else // and the compiler sees that a row is one run of memory
+#define FIRST 0
+#define STEP 1
+#endif
 
 // y[(b, oy, ox)][(c, dy, dx)] = pixels[b][c][2 oy + dy - 1][2 ox + dx - 1], 0 beyond the border.
 // pixels [items,3,size,size], y [batch*side*side, 27]. A work-item is an output row.
@@ -36,7 +45,7 @@ __kernel void im2col (__global const float *x, const int height, const int width
   const int inside = py >= 0 && py < height && px >= 0 && px < width;
   __global const float *from = x + (long) (pixel + (long) dy * width + dx) * channels;
   __global float *to = y + (row * 9 + tap) * channels;
-  for (int c = get_global_id (0); c < channels; c += get_global_size (0))
+  for (int c = FIRST; c < channels; c += STEP)
     to[c] = inside ? from[c] : 0.0f;
 }
 
@@ -49,6 +58,6 @@ __kernel void avgpool (__global const float *restrict x, const int height, const
   const ulong b = line / lines, oy = line % lines, stride = (ulong) width * channels;
   __global const float *a = x + (b * height + 2 * oy) * stride + 2 * (ulong) ox * channels;
   __global float *to = y + ((ulong) line * get_global_size (1) + ox) * channels;
-  for (int c = get_global_id (0); c < channels; c += get_global_size (0))
+  for (int c = FIRST; c < channels; c += STEP)
     to[c] = 0.25f * (a[c] + a[c + channels] + a[c + stride] + a[c + stride + channels]);
 }

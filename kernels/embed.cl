@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What goes in and out of a transformer. A row is the work of get_global_size (0) work-items: on CPU devices of one,
-// on others of many, neighbours of which take neighbours.
+// on others of many, neighbours of which take neighbours. Option: -DSHARED=0|1, whether it is of more than one.
+
+#if SHARED
+#define FIRST get_global_id (0)
+#define STEP get_global_size (0)
+#else // and the compiler sees that a row is one run of memory
+#define FIRST 0
+#define STEP 1
+#endif
 
 // y[(b, py, px)][(c, dy, dx)] = pixels[b][c][py * patch + dy][px * patch + dx]; what is a row above is one line of a
 // patch here. pixels [batch,3,size,size], y [batch*side*side, 3*patch*patch]
@@ -14,7 +22,7 @@ __kernel void patches (__global const float *pixels, const int size, const int p
   const int py = row / side % side, px = row % side;
   __global const float *from = pixels + ((b * 3 + c) * size + py * patch + dy) * size + px * patch;
   __global float *to = y + (row * 3 * patch + line) * patch;
-  for (int i = get_global_id (0); i < patch; i += get_global_size (0))
+  for (int i = FIRST; i < patch; i += STEP)
     to[i] = from[i];
 }
 
@@ -28,7 +36,7 @@ __kernel void embed_image (__global const float *patches, __global const float *
       = has_class && t == 0 ? class_embedding : patches + (b * n + t - has_class) * width;
   __global const float *position = positions + t * width;
   __global float *to = y + (b * tokens + t) * width;
-  for (int i = get_global_id (0); i < width; i += get_global_size (0))
+  for (int i = FIRST; i < width; i += STEP)
     to[i] = from[i] + position[i];
 }
 
@@ -40,7 +48,7 @@ __kernel void embed_text (__global const int *ids, __global const float *table, 
   __global const float *from = table + (ulong) ids[b * length + t] * width;
   __global const float *position = positions + t * width;
   __global float *to = y + (b * length + t) * width;
-  for (int i = get_global_id (0); i < width; i += get_global_size (0))
+  for (int i = FIRST; i < width; i += STEP)
     to[i] = from[i] + position[i];
 }
 
@@ -50,6 +58,6 @@ __kernel void gather_rows (
 {
   const ulong r = get_global_id (1);
   __global const float *from = x + (ulong) rows[r] * width;
-  for (int i = get_global_id (0); i < width; i += get_global_size (0))
+  for (int i = FIRST; i < width; i += STEP)
     y[r * width + i] = from[i];
 }

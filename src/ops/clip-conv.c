@@ -9,6 +9,13 @@ items_per_pixel (ClipQueue *queue, guint channels)
   return clip_device_is_cpu (clip_queue_get_device (queue)) ? 1 : MIN (channels, 64);
 }
 
+static cl_kernel
+get_kernel (ClipQueue *queue, const char *name, GError **error)
+{
+  gboolean shared = !clip_device_is_cpu (clip_queue_get_device (queue));
+  return clip_queue_get_kernel (queue, "conv", name, shared ? "-DSHARED=1" : "-DSHARED=0", error);
+}
+
 gboolean
 clip_op_im2col_pixels (ClipQueue *queue, ClipBuffer *pixels, guint first, guint batch, guint size, ClipBuffer *y,
     GError **error)
@@ -17,7 +24,7 @@ clip_op_im2col_pixels (ClipQueue *queue, ClipBuffer *pixels, guint first, guint 
   cl_int f = (cl_int) first, s = (cl_int) size;
   if (batch == 0 || size == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "conv", "im2col_pixels", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "im2col_pixels", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (pixels), CLIP_ARG (f), CLIP_ARG (s),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -33,7 +40,7 @@ clip_op_im2col (ClipQueue *queue, ClipBuffer *x, guint height, guint width, guin
   cl_ulong f = first;
   if (rows == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "conv", "im2col", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "im2col", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG (h), CLIP_ARG (w), CLIP_ARG (c),
              CLIP_ARG (f), CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -48,7 +55,7 @@ clip_op_avgpool (ClipQueue *queue, ClipBuffer *x, guint batch, guint height, gui
   cl_int h = (cl_int) height, w = (cl_int) width, c = (cl_int) channels;
   if (global[1] == 0 || global[2] == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "conv", "avgpool", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "avgpool", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG (h), CLIP_ARG (w), CLIP_ARG (c),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)

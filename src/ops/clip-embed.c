@@ -9,6 +9,13 @@ items_per_row (ClipQueue *queue, guint width)
   return clip_device_is_cpu (clip_queue_get_device (queue)) ? 1 : MIN (width, 64);
 }
 
+static cl_kernel
+get_kernel (ClipQueue *queue, const char *name, GError **error)
+{
+  gboolean shared = !clip_device_is_cpu (clip_queue_get_device (queue));
+  return clip_queue_get_kernel (queue, "embed", name, shared ? "-DSHARED=1" : "-DSHARED=0", error);
+}
+
 gboolean
 clip_op_patches (
     ClipQueue *queue, ClipBuffer *pixels, guint batch, guint size, guint patch, ClipBuffer *y, GError **error)
@@ -18,7 +25,7 @@ clip_op_patches (
   cl_int s = (cl_int) size, p = (cl_int) patch;
   if (batch == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "embed", "patches", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "patches", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (pixels), CLIP_ARG (s), CLIP_ARG (p),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -33,7 +40,7 @@ clip_op_embed_image (ClipQueue *queue, ClipBuffer *patches, ClipBuffer *class_em
   gsize global[] = { items_per_row (queue, width), (gsize) n + has_class, batch };
   if (batch == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "embed", "embed_image", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "embed_image", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (patches), CLIP_ARG_BUFFER (class_embedding),
              CLIP_ARG_BUFFER (positions), CLIP_ARG (count), CLIP_ARG (w), CLIP_ARG (has_class),
@@ -49,7 +56,7 @@ clip_op_embed_text (ClipQueue *queue, ClipBuffer *ids, ClipBuffer *table, ClipBu
   gsize global[] = { items_per_row (queue, width), length, batch };
   if (batch == 0 || length == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "embed", "embed_text", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "embed_text", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (ids), CLIP_ARG_BUFFER (table),
              CLIP_ARG_BUFFER (positions), CLIP_ARG (l), CLIP_ARG (w), CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -64,7 +71,7 @@ clip_op_gather_rows (
   gsize global[] = { items_per_row (queue, width), count };
   if (count == 0)
     return TRUE;
-  cl_kernel kernel = clip_queue_get_kernel (queue, "embed", "gather_rows", NULL, error);
+  cl_kernel kernel = get_kernel (queue, "gather_rows", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG_BUFFER (rows), CLIP_ARG (w),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
