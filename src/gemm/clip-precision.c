@@ -39,3 +39,11 @@ clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **err
       clip_precision_get_name (*precision), clip_device_get_name (device));
   return FALSE;
 }
+
+guint
+clip_precision_get_level (ClipPrecision precision, ClipQueue *queue)
+{
+  if (precision == CLIP_PRECISION_FP32 || !clip_precision_resolve (&precision, queue, NULL))
+    return 0;
+  return (guint) clip_dot_get_level (clip_queue_get_device (queue), precision);
+}
