@@ -152,7 +152,7 @@ race (Probes *p, ClipModel *champion, ClipPrecisionMeasurement *of, ClipModel *c
     if (ok)
       m->cosine = compare (m->cosine, ours, reference, p->dim);
   }
-  if (ok && exact)
+  if (ok && of->rate == 0.0) /* once, else earlier rates would not compare with it */
     of->rate = median (rates);
   m->rate = ok ? of->rate * median (ratios) : 0.0;
   return ok;
