@@ -186,9 +186,10 @@ clip_model_load_fastest (ClipQueue *queue, const char *path, GError **error)
   g_autofree char *key = make_key (queue, weights, candidates, n);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   if (key && recall (key, candidates, n, m)) {
+    const ClipPrecision choice = clip_precision_choose (m, n + 1);
     g_clear_pointer (&locker, g_mutex_locker_free);
-    return clip_model_new (
-        queue, g_steal_pointer (&weights), clip_precision_choose (m, n + 1), error);
+    g_info ("precision: %s, as measured before", clip_precision_get_name (choice));
+    return clip_model_new (queue, g_steal_pointer (&weights), choice, error);
   }
   ClipModel *model = clip_model_new (queue, g_steal_pointer (&weights), CLIP_PRECISION_FP32, error);
   if (model)
