@@ -87,10 +87,6 @@ load_choice (ClipDevice *device, const char *class_name)
   if (!path || !g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL))
     return NULL;
   g_autofree char *name = g_key_file_get_string (file, GROUP, class_name, NULL);
-  for (ClipDotLevel level = CLIP_DOT_PORTABLE; level <= CLIP_DOT_MATRIX; level++) {
-    if (g_strcmp0 (name, clip_linear_dot[0][level].name) == 0)
-      return &clip_linear_dot[0][level];
-  }
   if (g_strcmp0 (name, clip_linear_panel.name) == 0)
     return &clip_linear_panel;
   return g_strcmp0 (name, clip_linear_clblast.name) == 0 ? &clip_linear_clblast : NULL;
@@ -248,51 +244,5 @@ clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **erro
   const ClipLinearBackend *backend = recall (device, class_name);
   if (!backend && (backend = clip_dot_find (queue, precision, error)))
     remember (device, class_name, backend);
-  return backend;
-}
-
-/* Microseconds of a product of middle size, -1 where it fails */
-static gint64
-time_backend (const ClipLinearBackend *backend, ClipQueue *queue, const float *weight, GError **error)
-{
-  g_autoptr (ClipBuffer) a = sample_input (queue, weight, CPU_WIDTH, CPU_WIDTH, CPU_ROWS, error);
-  g_autoptr (ClipBuffer) c
-      = a ? clip_buffer_new (clip_queue_get_device (queue), CPU_ROWS * CPU_WIDTH * sizeof (float), error) : NULL;
-  g_autoptr (ClipLinear) linear
-      = c ? clip_linear_new_with_backend (backend, queue, weight, NULL, CPU_WIDTH, CPU_WIDTH, error) : NULL;
-  return linear ? time_linear (linear, queue, CPU_ROWS, a, c, CPU_RUNS, error) : -1;
-}
-
-/* Instructions for bfloat16 are no promise: Intel's on vectors take longer than the fp32 ones that they stand for. */
-static const ClipLinearBackend *
-measure_bf16 (ClipQueue *queue)
-{
-  g_autoptr (GError) error = NULL;
-  const ClipLinearBackend *bf16 = clip_linear_choose_dot (queue, CLIP_PRECISION_BF16, &error);
-  g_autofree float *weight = g_new (float, CPU_WIDTH * CPU_WIDTH);
-  for (guint i = 0; i < CPU_WIDTH * CPU_WIDTH; i++)
-    weight[i] = (float) (i % 251) / 251 - 0.5f;
-  gint64 reduced = bf16 ? time_backend (bf16, queue, weight, &error) : -1;
-  gint64 exact = reduced > 0 ? time_backend (&clip_linear_panel, queue, weight, &error) : -1;
-  if (error)
-    g_info ("gemm: bf16 is not measured: %s", error->message);
-  else
-    g_info ("gemm: %s %" G_GINT64_FORMAT " us, fp32 %" G_GINT64_FORMAT " us", bf16->name, reduced, exact);
-  return exact > 0 && reduced < exact ? bf16 : &clip_linear_panel;
-}
-
-const ClipLinearBackend *
-clip_linear_choose_precision (ClipQueue *queue)
-{
-  ClipDevice *device = clip_queue_get_device (queue);
-  ClipDotLevel level = clip_dot_get_level (device, CLIP_PRECISION_BF16);
-  g_autofree char *class_name = g_strdup_printf ("auto-%d", (int) level);
-  if (level == CLIP_DOT_PORTABLE)
-    return &clip_linear_panel;
-  const ClipLinearBackend *backend = recall (device, class_name);
-  if (!backend && (backend = load_choice (device, class_name)))
-    remember (device, class_name, backend);
-  if (!backend)
-    settle (device, class_name, backend = measure_bf16 (queue));
   return backend;
 }

@@ -74,9 +74,6 @@ gboolean clip_dot_pack (ClipLinear *linear, ClipQueue *queue, guint width, const
 /** clip_linear_choose_dot: clip_dot_find() once per device and process */
 const ClipLinearBackend *clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **error);
 
-/** clip_linear_choose_precision: the faster of fp32's panels and bf16, measured once per device and remembered */
-const ClipLinearBackend *clip_linear_choose_precision (ClipQueue *queue);
-
 /** clip_linear_choose: measures on the first use of a shape class, and remembers */
 ClipLinear *clip_linear_choose (ClipQueue *queue, const float *weight, const float *bias, guint n,
     guint k, guint typical_m, GError **error);

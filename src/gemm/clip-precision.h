@@ -29,12 +29,12 @@ const char *clip_precision_get_name (ClipPrecision precision);
 gboolean clip_precision_from_name (const char *name, ClipPrecision *precision);
 
 /**
- * clip_precision_resolve:
- * @precision: (inout): AUTO becomes what it stands for on the queue's device
+ * clip_precision_check:
+ * @precision: not AUTO
  *
- * Returns: FALSE with an error when the device cannot compute so: a reduced precision needs a CPU device
+ * Returns: FALSE with an error when the queue's device cannot compute so: a reduced precision needs a CPU device
  */
-gboolean clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **error);
+gboolean clip_precision_check (ClipPrecision precision, ClipQueue *queue, GError **error);
 
 /**
  * clip_precision_get_level:

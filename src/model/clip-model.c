@@ -40,7 +40,7 @@ clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GE
 {
   if (precision == CLIP_PRECISION_AUTO)
     return clip_model_load_fastest (queue, path, error);
-  if (!clip_precision_resolve (&precision, queue, error))
+  if (!clip_precision_check (precision, queue, error))
     return NULL;
   ClipWeights *weights = clip_weights_open (path, error);
   return weights ? clip_model_new (queue, weights, precision, error) : NULL;
