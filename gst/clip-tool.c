@@ -101,7 +101,7 @@ on_precision (const char *name, const char *value, gpointer data, GError **error
 
 static const GOptionEntry precision_entries[] = {
   { "precision", 'p', 0, G_OPTION_ARG_CALLBACK, on_precision,
-      "Arithmetic: fp32 (default), bf16, int8 (CPU), fp16 (GPU), or auto (bf16 or fp16 where it is faster)", "PRECISION" },
+      "Arithmetic: fp32 (default), bf16, int8 (CPU), fp16 (GPU), or auto (the fastest that stays near fp32, measured once)", "PRECISION" },
   G_OPTION_ENTRY_NULL,
 };
 

@@ -75,8 +75,9 @@ start (GstBaseTransform *base)
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), ("prompts, prompts-file, templates"));
     return FALSE;
   }
-  GST_INFO_OBJECT (self, "model %s on %s, matrix products by %s", clip_engine_get_config (engine)->name,
-      clip_engine_get_device_name (engine), clip_engine_get_gemm_backend (engine));
+  GST_INFO_OBJECT (self, "model %s on %s in %s, matrix products by %s", clip_engine_get_config (engine)->name,
+      clip_engine_get_device_name (engine), clip_precision_get_name (clip_engine_get_precision (engine)),
+      clip_engine_get_gemm_backend (engine));
   gst_clip_classify_check_settings (self);
   gst_clip_flow_start (self, engine);
   self->reported = 0;

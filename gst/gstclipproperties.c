@@ -73,7 +73,7 @@ precision_get_type (void)
     { CLIP_PRECISION_BF16, "bfloat16 factors, sums in 32-bit floating point", "bf16" },
     { CLIP_PRECISION_INT8, "8-bit factors, sums in 32-bit integers", "int8" },
     { CLIP_PRECISION_FP16, "16-bit floating point factors, sums in 32-bit floating point", "fp16" },
-    { CLIP_PRECISION_AUTO, "bf16, or on a GPU fp16, where it is faster on this device, else fp32", "auto" },
+    { CLIP_PRECISION_AUTO, "The fastest that stays near fp32 (cosine), measured once for these weights on this device", "auto" },
     { 0, NULL, NULL },
   };
   return register_enum (&type, "GstClipPrecision", values);

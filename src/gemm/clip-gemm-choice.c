@@ -89,12 +89,6 @@ load_choice (ClipDevice *device, const char *class_name)
   if (!path || !g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL))
     return NULL;
   g_autofree char *name = g_key_file_get_string (file, GROUP, class_name, NULL);
-  for (ClipDotLevel level = CLIP_DOT_PORTABLE; level <= CLIP_DOT_MATRIX; level++) {
-    if (g_strcmp0 (name, clip_linear_dot[0][level].name) == 0)
-      return &clip_linear_dot[0][level];
-    if (g_strcmp0 (name, clip_half_get (CLIP_PRECISION_FP16, level)->name) == 0)
-      return clip_half_get (CLIP_PRECISION_FP16, level);
-  }
   if (g_strcmp0 (name, clip_linear_panel.name) == 0)
     return &clip_linear_panel;
   return g_strcmp0 (name, clip_linear_clblast.name) == 0 ? &clip_linear_clblast : NULL;
@@ -277,64 +271,5 @@ clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **erro
   const ClipLinearBackend *backend = recall (device, class_name);
   if (!backend && (backend = find_reduced (queue, precision, error)))
     remember (device, class_name, backend);
-  return backend;
-}
-
-/* Microseconds of a product of middle size, -1 where it fails */
-static gint64
-time_backend (const ClipLinearBackend *backend, ClipQueue *queue, const float *weight, GError **error)
-{
-  g_autoptr (ClipBuffer) a = sample_input (queue, weight, CPU_WIDTH, CPU_WIDTH, CPU_ROWS, error);
-  g_autoptr (ClipBuffer) c
-      = a ? clip_buffer_new (clip_queue_get_device (queue), CPU_ROWS * CPU_WIDTH * sizeof (float), error) : NULL;
-  g_autoptr (ClipLinear) linear
-      = c ? clip_linear_new_with_backend (backend, queue, weight, NULL, CPU_WIDTH, CPU_WIDTH, error) : NULL;
-  return linear ? time_linear (linear, queue, CPU_ROWS, a, c, CPU_RUNS, error) : -1;
-}
-
-/* What fp32 is computed by */
-static const ClipLinearBackend *
-choose_exact (ClipQueue *queue, const float *weight, GError **error)
-{
-  if (clip_device_is_cpu (clip_queue_get_device (queue)))
-    return &clip_linear_panel;
-  g_autoptr (ClipLinear) linear
-      = clip_linear_new (queue, CLIP_PRECISION_FP32, weight, NULL, CPU_WIDTH, CPU_WIDTH, CPU_ROWS, error);
-  return linear ? linear->backend : NULL;
-}
-
-/* Instructions for bfloat16 are no promise: Intel's on vectors take longer than the fp32 ones that they stand for. */
-static const ClipLinearBackend *
-measure_reduced (ClipQueue *queue, ClipPrecision precision)
-{
-  g_autoptr (GError) error = NULL;
-  const ClipLinearBackend *backend = clip_linear_choose_dot (queue, precision, &error), *fp32 = NULL;
-  g_autofree float *weight = g_new (float, CPU_WIDTH * CPU_WIDTH);
-  for (guint i = 0; i < CPU_WIDTH * CPU_WIDTH; i++)
-    weight[i] = (float) (i % 251) / 251 - 0.5f;
-  gint64 reduced = backend ? time_backend (backend, queue, weight, &error) : -1;
-  gint64 exact = -1;
-  if (reduced > 0 && (fp32 = choose_exact (queue, weight, &error)))
-    exact = time_backend (fp32, queue, weight, &error);
-  if (error)
-    g_info ("gemm: %s is not measured: %s", clip_precision_get_name (precision), error->message);
-  else
-    g_info ("gemm: %s %" G_GINT64_FORMAT " us, fp32 (%s) %" G_GINT64_FORMAT " us", backend->name, reduced, fp32->name,
-        exact);
-  return exact > 0 && reduced < exact ? backend : &clip_linear_panel;
-}
-
-const ClipLinearBackend *
-clip_linear_choose_precision (ClipQueue *queue)
-{
-  ClipDevice *device = clip_queue_get_device (queue);
-  ClipPrecision precision = clip_device_is_cpu (device) ? CLIP_PRECISION_BF16 : CLIP_PRECISION_FP16;
-  ClipDotLevel level = clip_dot_get_level (device, precision);
-  g_autofree char *class_name = g_strdup_printf ("auto-%d", (int) level);
-  if (level == CLIP_DOT_PORTABLE)
-    return &clip_linear_panel;
-  const ClipLinearBackend *backend = find_choice (device, class_name);
-  if (!backend)
-    settle (device, class_name, backend = measure_reduced (queue, precision));
   return backend;
 }

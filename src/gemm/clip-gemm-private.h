@@ -99,10 +99,6 @@ gboolean clip_dot_pack (ClipLinear *linear, ClipQueue *queue, guint width, const
 /** clip_linear_choose_dot: clip_dot_find() or clip_half_find() once per device and process */
 const ClipLinearBackend *clip_linear_choose_dot (ClipQueue *queue, ClipPrecision precision, GError **error);
 
-/** clip_linear_choose_precision: the faster of fp32 and bf16, on devices that are no CPUs fp16, measured once per device
- * and remembered; the backend stands for its precision */
-const ClipLinearBackend *clip_linear_choose_precision (ClipQueue *queue);
-
 /** clip_linear_choose_cpu: the one backend of a CPU device in fp32; measures on the first use, and remembers */
 const ClipLinearBackend *clip_linear_choose_cpu (ClipQueue *queue, GError **error);
 

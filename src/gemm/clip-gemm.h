@@ -26,7 +26,7 @@ typedef struct _ClipLinear ClipLinear;
 
 /**
  * clip_linear_new:
- * @precision: not AUTO; see clip_precision_resolve(). Products of few inputs stay fp32, they cost nothing
+ * @precision: not AUTO; see clip_precision_check(). Products of few inputs stay fp32, they cost nothing
  * @weight: (array): [n,k] row-major float32, as PyTorch's Linear stores it; only read during the call
  * @bias: (array) (nullable): [n]
  * @typical_m: rows that a call will usually have: the shape class for which the backend is chosen

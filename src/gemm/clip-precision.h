@@ -13,8 +13,8 @@ G_BEGIN_DECLS
  * @CLIP_PRECISION_INT8: factors rounded to 8 bits: weights with a scale for each output, activations with a scale and
  *   an offset for each row, found anew for each product; sums in 32-bit integers
  * @CLIP_PRECISION_FP16: factors rounded to 16-bit floating point, sums in fp32
- * @CLIP_PRECISION_AUTO: on CPU devices bf16, on others fp16, where that is faster, which is measured once per device;
- *   else fp32
+ * @CLIP_PRECISION_AUTO: the fastest of which the embeddings stay near enough to fp32's, measured once per weights and
+ *   device; see clip_model_load()
  *
  * Only the products with weights are reduced: normalisations, softmax, attention and residuals stay fp32.
  */
@@ -31,11 +31,20 @@ const char *clip_precision_get_name (ClipPrecision precision);
 gboolean clip_precision_from_name (const char *name, ClipPrecision *precision);
 
 /**
- * clip_precision_resolve:
- * @precision: (inout): AUTO becomes what it stands for on the queue's device
+ * clip_precision_check:
+ * @precision: not AUTO
  *
- * Returns: FALSE with an error when the device cannot compute so: INT8 needs a CPU device, FP16 one that is none
+ * Returns: FALSE with an error when the queue's device cannot compute so: INT8 needs a CPU device, FP16 one that is none
  */
-gboolean clip_precision_resolve (ClipPrecision *precision, ClipQueue *queue, GError **error);
+gboolean clip_precision_check (ClipPrecision precision, ClipQueue *queue, GError **error);
+
+/**
+ * clip_precision_get_level:
+ * @precision: not AUTO
+ *
+ * Returns: 0 where the queue's device has no instructions for it, so that nothing is gained, or cannot compute so at
+ *   all; else a number that names the instructions that are used. fp32: 0
+ */
+guint clip_precision_get_level (ClipPrecision precision, ClipQueue *queue);
 
 G_END_DECLS

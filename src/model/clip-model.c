@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "clip-model.h"
+#include "clip-model-private.h"
 
 #include "clip-text.h"
 #include "clip-vision.h"
@@ -27,19 +27,26 @@ struct _ClipModel {
 };
 
 ClipModel *
-clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GError **error)
+clip_model_new (ClipQueue *queue, ClipWeights *weights, ClipPrecision precision, GError **error)
 {
   g_autoptr (ClipModel) model = g_new0 (ClipModel, 1);
   model->queue = clip_queue_ref (queue);
-  if (!clip_precision_resolve (&precision, queue, error))
-    return NULL;
   model->precision = precision;
-  model->weights = clip_weights_open (path, error);
-  if (!model->weights)
-    return NULL;
-  model->config = clip_weights_get_config (model->weights);
-  model->vision = clip_vision_load (queue, model->weights, precision, error);
+  model->weights = weights;
+  model->config = clip_weights_get_config (weights);
+  model->vision = clip_vision_load (queue, weights, precision, error);
   return model->vision ? g_steal_pointer (&model) : NULL;
+}
+
+ClipModel *
+clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GError **error)
+{
+  if (precision == CLIP_PRECISION_AUTO)
+    return clip_model_load_fastest (queue, path, error);
+  if (!clip_precision_check (precision, queue, error))
+    return NULL;
+  ClipWeights *weights = clip_weights_open (path, error);
+  return weights ? clip_model_new (queue, weights, precision, error) : NULL;
 }
 
 /* A tower of which a step failed is begun anew by the next attempt. */
@@ -103,6 +110,12 @@ clip_model_free (ClipModel *model)
   g_clear_pointer (&model->weights, clip_weights_free);
   clip_queue_unref (model->queue);
   g_free (model);
+}
+
+ClipQueue *
+clip_model_get_queue (ClipModel *model)
+{
+  return model->queue;
 }
 
 const ClipModelConfig *

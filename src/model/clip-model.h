@@ -22,6 +22,10 @@ typedef void (*ClipTraceFunc) (const char *name, const float *values, guint rows
 /**
  * clip_model_load: reads a checkpoint (see clip_weights_open()), the image encoder onto @queue's device
  * @precision: of the towers' products; the last one, onto the embeddings, is fp32 always
+ *
+ * AUTO is the fastest precision that the device has instructions for and whose embeddings of some pictures and texts stay
+ * near enough to fp32's. That is measured when these weights meet this device for the first time, which takes two more
+ * loads and some dozen pictures, and remembered.
  */
 ClipModel *clip_model_load (ClipQueue *queue, const char *path, ClipPrecision precision, GError **error);
 void clip_model_free (ClipModel *model);

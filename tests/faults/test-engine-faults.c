@@ -12,6 +12,7 @@
 #define DIM_MAX 1024
 /* All allocations and builds are tried; of the many other calls so many, evenly spread. */
 #define TRIES 40
+#define AUTO_TRIES 12 /* each measures for a second */
 
 typedef struct {
   gboolean loaded, texts, frames; /* how far it came */
@@ -210,6 +211,58 @@ test_goes_on (void)
   g_free (o->message);
 }
 
+/* The weights in @folder with precision=auto and the @nth call failing. Returns: whether it was loaded; then it is right */
+static gboolean
+load_auto (const char *folder, Fault fault, guint nth, guint *calls)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree float *embedding = g_new (float, DIM_MAX);
+  ClipFrame frame = frame_of (0);
+  double cosine = 0;
+  fault_watch (fault_name (fault), nth, 60);
+  fault_inject (fault, nth, FALSE);
+  g_autoptr (ClipEngine) engine = clip_engine_new (folder, NULL, CLIP_PRECISION_AUTO, &error);
+  *calls = fault_count (fault);
+  fault_inject (fault, 0, FALSE);
+  if (!engine) {
+    Outcome o = { 0 };
+    note (&o, error);
+    g_free (o.message);
+    return FALSE;
+  }
+  g_assert_true (clip_engine_encode_frame (engine, &frame, embedding, NULL, &error));
+  for (guint i = 0; i < expected.dim; i++)
+    cosine += embedding[i] * expected.embeddings[i];
+  g_assert_cmpfloat (cosine, >=, 0.995);
+  return TRUE;
+}
+
+/* A candidate that cannot be loaded or run is no harm. */
+static void
+test_auto (gconstpointer data)
+{
+  Fault fault = GPOINTER_TO_INT (data);
+  g_autofree char *demo = clip_model_find ("demo", NULL, NULL), *folder = g_dir_make_tmp ("clip-faults-XXXXXX", NULL);
+  g_autofree char *copy = g_strdup_printf ("cp -rL '%s/.' '%s'", demo, folder);
+  /* weights just written are not trusted to stay: nothing is remembered, each load measures */
+  g_autofree char *touch = g_strdup_printf ("touch '%s/model.safetensors'", folder);
+  g_autofree char *clean = g_strdup_printf ("rm -rf '%s'", folder);
+  g_autoptr (ClipDevice) device = clip_device_open (NULL, NULL);
+  const gsize before = clip_device_get_allocated (device);
+  guint calls = 0, other, survived = 0;
+  g_assert_cmpint (system (copy), ==, 0);
+  g_assert_true (load_auto (folder, fault, 0, &calls));
+  for (guint i = 1; i <= AUTO_TRIES; i++) {
+    g_assert_cmpint (system (touch), ==, 0);
+    survived += load_auto (folder, fault, i * calls / (AUTO_TRIES + 1), &other);
+    g_assert_cmpuint (clip_device_get_allocated (device), ==, before);
+  }
+  fault_watch ("the end", 0, 0);
+  g_test_message ("%s: %u calls, %u of %u faults survived", fault_name (fault), calls, survived, AUTO_TRIES);
+  g_assert_cmpuint (survived, >, 0);
+  g_assert_cmpint (system (clean), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -228,5 +281,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/faults/second", test_second_fault);
   g_test_add_func ("/faults/goes-on", test_goes_on);
+  g_test_add_data_func ("/faults/auto/allocate", GINT_TO_POINTER (FAULT_ALLOCATE), test_auto);
+  g_test_add_data_func ("/faults/auto/run", GINT_TO_POINTER (FAULT_RUN), test_auto);
   return g_test_run ();
 }

@@ -483,14 +483,22 @@ test_precision_names (void)
   for (ClipPrecision p = CLIP_PRECISION_FP32; p <= CLIP_PRECISION_AUTO; p++)
     g_assert_true (clip_precision_from_name (clip_precision_get_name (p), &precision) && precision == p);
   g_assert_false (clip_precision_from_name ("int4", &precision));
-  precision = CLIP_PRECISION_AUTO;
-  g_setenv ("GST_CLIP_GEMM", "panel", TRUE); /* CLBlast would be compiled to be measured on a device that is no CPU */
-  g_assert_true (clip_precision_resolve (&precision, queue, NULL) && precision != CLIP_PRECISION_AUTO);
-  g_unsetenv ("GST_CLIP_GEMM");
-  g_setenv ("GST_CLIP_DOT", "portable", TRUE); /* nothing is gained without instructions */
-  precision = CLIP_PRECISION_AUTO;
-  g_assert_true (clip_precision_resolve (&precision, queue, NULL) && precision == CLIP_PRECISION_FP32);
-  g_unsetenv ("GST_CLIP_DOT");
+}
+
+static void
+test_precision_levels (void)
+{
+  for (ClipPrecision p = CLIP_PRECISION_FP32; p < CLIP_PRECISION_AUTO; p++) {
+    g_autoptr (GError) error = NULL;
+    gboolean offered = p != (clip_device_is_cpu (device) ? CLIP_PRECISION_FP16 : CLIP_PRECISION_INT8);
+    g_assert_true (clip_precision_check (p, queue, &error) == offered);
+    g_assert_true (offered || g_error_matches (error, CLIP_ERROR, CLIP_ERROR_DEVICE));
+    guint level = clip_precision_get_level (p, queue);
+    g_assert_cmpuint (level, ==, p == CLIP_PRECISION_FP32 || !offered ? 0 : clip_dot_get_level (device, p));
+    g_setenv ("GST_CLIP_DOT", "portable", TRUE); /* nothing is gained without instructions */
+    g_assert_cmpuint (clip_precision_get_level (p, queue), ==, 0);
+    g_unsetenv ("GST_CLIP_DOT");
+  }
 }
 
 /* What the device cannot do is an error that says what it can. */
@@ -499,9 +507,9 @@ test_precision_refused (void)
 {
   g_autoptr (GError) error = NULL;
   gboolean cpu = clip_device_is_cpu (device);
-  ClipPrecision refused = cpu ? CLIP_PRECISION_FP16 : CLIP_PRECISION_INT8, taken = CLIP_PRECISION_BF16;
-  g_assert_true (clip_precision_resolve (&taken, queue, &error) && taken == CLIP_PRECISION_BF16);
-  g_assert_false (clip_precision_resolve (&refused, queue, &error));
+  ClipPrecision refused = cpu ? CLIP_PRECISION_FP16 : CLIP_PRECISION_INT8;
+  g_assert_true (clip_precision_check (CLIP_PRECISION_BF16, queue, &error));
+  g_assert_false (clip_precision_check (refused, queue, &error));
   g_assert_error (error, CLIP_ERROR, CLIP_ERROR_DEVICE);
   g_assert_nonnull (strstr (error->message, cpu ? "precision fp16 needs a GPU" : "precision int8 needs a CPU"));
 }
@@ -553,6 +561,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gemm/reduced", test_reduced);
   g_test_add_func ("/gemm/precision-names", test_precision_names);
   g_test_add_func ("/gemm/precision-refused", test_precision_refused);
+  g_test_add_func ("/gemm/precision-levels", test_precision_levels);
   int status = g_test_run ();
   clip_queue_unref (queue);
   clip_device_unref (device);
