@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What surrounds the products of a ModifiedResNet (openai/CLIP model.py). Activations are [batch,height,width,
 // channels], so that a 1x1 convolution is a product of [pixels,channels] as they lie.
-// Option: -DSHARED=0|1, whether several work-items share the channels of a pixel.
 
-#if SHARED
-#define FIRST get_global_id (0)
-#define STEP get_global_size (0)
-#else // and the compiler sees that a row is one run of memory
-#define FIRST 0
-#define STEP 1
-#endif
+#include "shared.cl"
 
 // y[(b, oy, ox)][(c, dy, dx)] = pixels[b][c][2 oy + dy - 1][2 ox + dx - 1], 0 beyond the border.
 // pixels [items,3,size,size], y [batch*side*side, 27]. A work-item is an output row.
@@ -34,8 +27,7 @@ __kernel void im2col_pixels (
 }
 
 // y[r][(dy, dx, c)] = x at the pixel first + r, moved by (dy - 1, dx - 1), 0 beyond the border of its item.
-// x [batch,height,width,channels], y [rows, 9*channels]. The channels of one tap are the work of get_global_size (0)
-// work-items: on CPU devices of one, on others of many, neighbours of which take neighbours.
+// x [batch,height,width,channels], y [rows, 9*channels]. The channels of one tap are a row that is shared.
 __kernel void im2col (__global const float *x, const int height, const int width, const int channels,
     const ulong first, __global float *y)
 {
@@ -49,8 +41,8 @@ __kernel void im2col (__global const float *x, const int height, const int width
     to[c] = inside ? from[c] : 0.0f;
 }
 
-// y[b][oy][ox][c] = mean of x[b][2 oy .. 2 oy + 1][2 ox .. 2 ox + 1][c]. An output pixel is the work
-// of get_global_size (0) work-items, as in im2col.
+// y[b][oy][ox][c] = mean of x[b][2 oy .. 2 oy + 1][2 ox .. 2 ox + 1][c]. The
+// channels of an output pixel are a row that is shared.
 __kernel void avgpool (__global const float *restrict x, const int height, const int width,
     const int channels, __global float *restrict y)
 {

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What goes in and out of a transformer. A row is the work of get_global_size (0) work-items: on CPU devices of one,
-// on others of many, neighbours of which take neighbours. Option: -DSHARED=0|1, whether it is of more than one.
+// What goes in and out of a transformer.
 
-#if SHARED
-#define FIRST get_global_id (0)
-#define STEP get_global_size (0)
-#else // and the compiler sees that a row is one run of memory
-#define FIRST 0
-#define STEP 1
-#endif
+#include "shared.cl"
 
-// y[(b, py, px)][(c, dy, dx)] = pixels[b][c][py * patch + dy][px * patch + dx]; what is a row above is one line of a
+// y[(b, py, px)][(c, dy, dx)] = pixels[b][c][py * patch + dy][px * patch + dx]; the row that is shared is a line of a
 // patch here. pixels [batch,3,size,size], y [batch*side*side, 3*patch*patch]
 __kernel void patches (__global const float *pixels, const int size, const int patch, __global float *y)
 {

@@ -1,20 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a ModifiedResNet needs beside products: kernels/conv.cl. */
-#include "clip-ops.h"
-
-/* Work-items for the channels of a pixel */
-static gsize
-items_per_pixel (ClipQueue *queue, guint channels)
-{
-  return clip_device_is_cpu (clip_queue_get_device (queue)) ? 1 : MIN (channels, 64);
-}
-
-static cl_kernel
-get_kernel (ClipQueue *queue, const char *name, GError **error)
-{
-  gboolean shared = !clip_device_is_cpu (clip_queue_get_device (queue));
-  return clip_queue_get_kernel (queue, "conv", name, shared ? "-DSHARED=1" : "-DSHARED=0", error);
-}
+#include "clip-shared.h"
 
 gboolean
 clip_op_im2col_pixels (ClipQueue *queue, ClipBuffer *pixels, guint first, guint batch, guint size, ClipBuffer *y,
@@ -24,7 +10,7 @@ clip_op_im2col_pixels (ClipQueue *queue, ClipBuffer *pixels, guint first, guint 
   cl_int f = (cl_int) first, s = (cl_int) size;
   if (batch == 0 || size == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "im2col_pixels", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "conv", "im2col_pixels", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (pixels), CLIP_ARG (f), CLIP_ARG (s),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -35,12 +21,12 @@ gboolean
 clip_op_im2col (ClipQueue *queue, ClipBuffer *x, guint height, guint width, guint channels, guint first, guint rows,
     ClipBuffer *y, GError **error)
 {
-  gsize global[] = { items_per_pixel (queue, channels), 9, rows };
+  gsize global[] = { clip_shared_get_items (queue, channels), 9, rows };
   cl_int h = (cl_int) height, w = (cl_int) width, c = (cl_int) channels;
   cl_ulong f = first;
   if (rows == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "im2col", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "conv", "im2col", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG (h), CLIP_ARG (w), CLIP_ARG (c),
              CLIP_ARG (f), CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -51,11 +37,11 @@ gboolean
 clip_op_avgpool (ClipQueue *queue, ClipBuffer *x, guint batch, guint height, guint width, guint channels,
     ClipBuffer *y, GError **error)
 {
-  gsize global[] = { items_per_pixel (queue, channels), width / 2, (gsize) batch * (height / 2) };
+  gsize global[] = { clip_shared_get_items (queue, channels), width / 2, (gsize) batch * (height / 2) };
   cl_int h = (cl_int) height, w = (cl_int) width, c = (cl_int) channels;
   if (global[1] == 0 || global[2] == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "avgpool", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "conv", "avgpool", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG (h), CLIP_ARG (w), CLIP_ARG (c),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)

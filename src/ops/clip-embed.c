@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What goes in and out of a transformer: kernels/embed.cl. */
-#include "clip-ops.h"
-
-/* Work-items a row of @width */
-static gsize
-items_per_row (ClipQueue *queue, guint width)
-{
-  return clip_device_is_cpu (clip_queue_get_device (queue)) ? 1 : MIN (width, 64);
-}
-
-static cl_kernel
-get_kernel (ClipQueue *queue, const char *name, GError **error)
-{
-  gboolean shared = !clip_device_is_cpu (clip_queue_get_device (queue));
-  return clip_queue_get_kernel (queue, "embed", name, shared ? "-DSHARED=1" : "-DSHARED=0", error);
-}
+#include "clip-shared.h"
 
 gboolean
 clip_op_patches (
     ClipQueue *queue, ClipBuffer *pixels, guint batch, guint size, guint patch, ClipBuffer *y, GError **error)
 {
   g_return_val_if_fail (patch > 0 && patch <= size, FALSE);
-  gsize side = size / patch, global[] = { items_per_row (queue, patch), (gsize) 3 * patch, batch * side * side };
+  gsize side = size / patch, global[] = { clip_shared_get_items (queue, patch), (gsize) 3 * patch, batch * side * side };
   cl_int s = (cl_int) size, p = (cl_int) patch;
   if (batch == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "patches", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "embed", "patches", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (pixels), CLIP_ARG (s), CLIP_ARG (p),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -37,10 +23,10 @@ clip_op_embed_image (ClipQueue *queue, ClipBuffer *patches, ClipBuffer *class_em
     guint batch, guint n, guint width, ClipBuffer *y, GError **error)
 {
   cl_int count = (cl_int) n, w = (cl_int) width, has_class = class_embedding != NULL;
-  gsize global[] = { items_per_row (queue, width), (gsize) n + has_class, batch };
+  gsize global[] = { clip_shared_get_items (queue, width), (gsize) n + has_class, batch };
   if (batch == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "embed_image", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "embed", "embed_image", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (patches), CLIP_ARG_BUFFER (class_embedding),
              CLIP_ARG_BUFFER (positions), CLIP_ARG (count), CLIP_ARG (w), CLIP_ARG (has_class),
@@ -53,10 +39,10 @@ clip_op_embed_text (ClipQueue *queue, ClipBuffer *ids, ClipBuffer *table, ClipBu
     guint length, guint width, ClipBuffer *y, GError **error)
 {
   cl_int l = (cl_int) length, w = (cl_int) width;
-  gsize global[] = { items_per_row (queue, width), length, batch };
+  gsize global[] = { clip_shared_get_items (queue, width), length, batch };
   if (batch == 0 || length == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "embed_text", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "embed", "embed_text", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (ids), CLIP_ARG_BUFFER (table),
              CLIP_ARG_BUFFER (positions), CLIP_ARG (l), CLIP_ARG (w), CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
@@ -68,10 +54,10 @@ clip_op_gather_rows (
     ClipQueue *queue, ClipBuffer *x, ClipBuffer *rows, guint count, guint width, ClipBuffer *y, GError **error)
 {
   cl_int w = (cl_int) width;
-  gsize global[] = { items_per_row (queue, width), count };
+  gsize global[] = { clip_shared_get_items (queue, width), count };
   if (count == 0)
     return TRUE;
-  cl_kernel kernel = get_kernel (queue, "gather_rows", error);
+  cl_kernel kernel = clip_shared_get_kernel (queue, "embed", "gather_rows", error);
   return kernel
          && clip_kernel_set_args (kernel, error, CLIP_ARG_BUFFER (x), CLIP_ARG_BUFFER (rows), CLIP_ARG (w),
              CLIP_ARG_BUFFER (y), CLIP_ARGS_END)
