@@ -41,8 +41,10 @@ static void
 note_phase (Load *load, const char *name)
 {
   g_return_if_fail (load->n_phases < PHASES);
-  load->phases[load->n_phases++] = (Phase){ name, status_bytes ("VmRSS"), status_bytes ("RssFile") };
-  load->peak = status_bytes ("VmHWM");
+  const Phase phase = { name, status_bytes ("VmRSS"), status_bytes ("RssFile") };
+  load->phases[load->n_phases++] = phase;
+  /* the kernel brings its mark up to date now and then only */
+  load->peak = MAX (load->peak, MAX (status_bytes ("VmHWM"), phase.resident));
 }
 
 static void
