@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The image encoder of a directory of weights in PyTorch, for tests/bench: openai/CLIP's model.py with PyTorch's fused
+"""The image encoder of a directory of weights in PyTorch, for tests/bench and bench-gpu: openai/CLIP's model.py with PyTorch's fused
 attention, the linear layers of q, k and v as one, batch norms folded, convolutions in channels_last."""
 import json
 import os
@@ -100,15 +100,22 @@ class Resnet:
         return self.pool(x)
 
 
+def load(directory, kind, device="cpu"):
+    """-> Vit or Resnet with weights of the type @kind"""
+    import torch
+    model = (Resnet if (directory / "open_clip_config.json").exists() else Vit)(directory)
+    for name, value in model.t.items():
+        value = torch.from_numpy(value.copy()).to(device, kind)
+        model.t[name] = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+    return model
+
+
 def open_encoder(directory, precision):
     """-> function of pixels [N,3,S,S] to embeddings [N,D], NumPy both; the weights are of @precision: fp32 or bf16"""
     import torch
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    model = (Resnet if (directory / "open_clip_config.json").exists() else Vit)(directory)
     kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    for name, value in model.t.items():
-        value = torch.from_numpy(value.copy()).to(kind)
-        model.t[name] = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+    model = load(directory, kind)
 
     def run(pixels):
         with torch.inference_mode():
