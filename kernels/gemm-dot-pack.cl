@@ -8,6 +8,7 @@
 // of each row, as layernorm in rows.cl: one way less through memory.
 #define VW 16
 #include "vector.cl"
+#include "row-sum.cl"
 
 #define TAPS 9
 #define BLOCK_BYTES 64
@@ -30,22 +31,6 @@ typedef struct {
 } Norm;
 
 #if NORM
-static float sum_row (__global const float *x, const uint length, const float mean, const int square)
-{
-  float16 sum16 = 0.0f;
-  float sum = 0.0f;
-  uint i = 0;
-  for (; i + 16 <= length; i += 16) {
-    const float16 d = VLOAD (0, x + i) - mean;
-    sum16 += square ? d * d : d;
-  }
-  for (; i < length; i++)
-    sum += square ? (x[i] - mean) * (x[i] - mean) : x[i] - mean;
-  const float8 sum8 = sum16.lo + sum16.hi;
-  const float4 sum4 = sum8.lo + sum8.hi;
-  return sum + sum4.s0 + sum4.s1 + sum4.s2 + sum4.s3;
-}
-
 static Norm find_norm (__global const float *x, const uint length, __global const float *gamma,
     __global const float *beta, const float eps)
 {

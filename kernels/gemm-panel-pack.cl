@@ -8,6 +8,7 @@
 // Options: -DVW=16|8|4 floats in a vector register, -DMAX_ROWS=14|6.
 
 #include "gemm-tile.cl"
+#include "row-sum.cl"
 
 __attribute__ ((reqd_work_group_size (1, 1, 1)))
 __kernel void gemm_pack_a (const uint k, const uint height, const uint higher,
@@ -18,26 +19,6 @@ __kernel void gemm_pack_a (const uint k, const uint height, const uint higher,
   const uint row = tile * height + min (tile, higher);
   pack_tile (k, height + (tile < higher), row, source + offset, lda, conv_height, conv_width,
       a + (ulong) row * k + (ulong) tile * VW);
-}
-
-// sum of x - shift, or of its square
-static float sum_row (__global const float *x, const uint k, const float shift, const int square)
-{
-  union {
-    vec whole;
-    float lanes[VW];
-  } u = { (vec) 0.0f };
-  float sum = 0.0f;
-  uint i = 0;
-  for (; i + VW <= k; i += VW) {
-    const vec d = VLOAD (0, x + i) - shift;
-    u.whole += square ? d * d : d;
-  }
-  for (; i < k; i++)
-    sum += square ? (x[i] - shift) * (x[i] - shift) : x[i] - shift;
-  for (i = 0; i < VW; i++)
-    sum += u.lanes[i];
-  return sum;
 }
 
 __attribute__ ((reqd_work_group_size (1, 1, 1)))
