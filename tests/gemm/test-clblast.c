@@ -6,6 +6,7 @@
 #include "gemm/clip-gemm-parameters.h"
 #include "gemm/clip-gemm-private.h"
 #include "gemm/clip-gemm-trial.h"
+#include "values.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,26 +32,6 @@ use (guint index)
   g_assert_true (clip_gemm_set_apply (CLIP_GEMM_ROUTINE, &all_large, device, &error));
 }
 
-static float *
-make_values (guint count, guint32 seed)
-{
-  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  float *values = g_new (float, count);
-  for (guint i = 0; i < count; i++)
-    values[i] = (float) g_rand_double_range (rand, -1, 1);
-  return values;
-}
-
-static ClipBuffer *
-upload (const float *values, guint count)
-{
-  g_autoptr (GError) error = NULL;
-  ClipBuffer *buffer = clip_buffer_new (clip_queue_get_device (queue), count * sizeof (float), &error);
-  clip_buffer_write (buffer, queue, 0, values, count * sizeof (float), &error);
-  g_assert_no_error (error);
-  return buffer;
-}
-
 typedef struct {
   guint m, n, k, offset, gap; /* offset and gap: in floats, of A and C */
   gboolean bias, residual, in_place;
@@ -64,9 +45,10 @@ check (const Case *t, guint set)
   g_autoptr (GError) error = NULL;
   const guint lda = t->k + t->gap, ldc = t->n + t->gap;
   const guint a_count = t->offset + t->m * lda, c_count = t->offset + t->m * ldc;
-  g_autofree float *a = make_values (a_count, 1), *w = make_values (t->n * t->k, 2), *bias = make_values (t->n, 3);
-  g_autofree float *before = make_values (c_count, 4), *got = g_new (float, c_count);
-  g_autoptr (ClipBuffer) ab = upload (a, a_count), cb = upload (before, c_count), other = upload (before, c_count);
+  g_autofree float *a = values_uniform (a_count, 1), *w = values_uniform (t->n * t->k, 2), *bias = values_uniform (t->n, 3);
+  g_autofree float *before = values_uniform (c_count, 4), *got = g_new (float, c_count);
+  g_autoptr (ClipBuffer) ab = values_upload (queue, a, a_count), cb = values_upload (queue, before, c_count),
+      other = values_upload (queue, before, c_count);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (
       &clip_linear_clblast, queue, w, t->bias ? bias : NULL, t->n, t->k, &error);
   g_assert_no_error (error);
@@ -163,8 +145,8 @@ test_direct (void)
 {
   g_autoptr (GError) error = NULL;
   const ClipGemmSet none_large = { { CLIP_GEMM_MAX_THRESHOLD } };
-  g_autofree float *values = make_values (40 * 50, 1);
-  g_autoptr (ClipBuffer) a = upload (values, 40 * 50), c = upload (values, 40 * 50);
+  g_autofree float *values = values_uniform (40 * 50, 1);
+  g_autoptr (ClipBuffer) a = values_upload (queue, values, 40 * 50), c = values_upload (queue, values, 40 * 50);
   use (0);
   g_assert_true (clip_gemm_set_apply (CLIP_GEMM_ROUTINE, &none_large, clip_queue_get_device (queue), &error));
   g_autoptr (ClipLinear) linear
@@ -243,9 +225,9 @@ check_arrange (const char *name, cl_uint m, cl_uint k, cl_uint mp, cl_uint kp)
   cl_ulong offset = 3;
   cl_uint lda = k + 2;
   const guint count = 3 + m * lda, guard = 20;
-  g_autofree float *a = make_values (count, 1), *before = make_values (mp * kp + guard, 2);
+  g_autofree float *a = values_uniform (count, 1), *before = values_uniform (mp * kp + guard, 2);
   g_autofree float *got = g_new (float, mp * kp + guard);
-  g_autoptr (ClipBuffer) ab = upload (a, count), pb = upload (before, mp * kp + guard);
+  g_autoptr (ClipBuffer) ab = values_upload (queue, a, count), pb = values_upload (queue, before, mp * kp + guard);
   cl_kernel kernel = clip_queue_get_kernel (queue, "gemm-arrange", name, NULL, &error);
   g_assert_true (kernel
                  && clip_kernel_set_args (kernel, &error, CLIP_ARG_BUFFER (ab), CLIP_ARG (offset), CLIP_ARG (lda),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* 3x3 convolutions of all backends of ClipLinear against the definition, summed in double. */
 #include "reduced.h"
+#include "values.h"
 
 #include <math.h>
 
@@ -14,27 +15,6 @@ typedef struct {
 
 static ClipDevice *device;
 static ClipQueue *queue;
-
-static float *
-make_values (gsize count, guint32 seed)
-{
-  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  float *values = g_new (float, count);
-  for (gsize i = 0; i < count; i++)
-    values[i] = (float) g_rand_double_range (rand, -1, 1);
-  return values;
-}
-
-static ClipBuffer *
-upload (const float *values, gsize count)
-{
-  g_autoptr (GError) error = NULL;
-  ClipBuffer *buffer = clip_buffer_new (device, count * sizeof (float), &error);
-  g_assert_no_error (error);
-  clip_buffer_write (buffer, queue, 0, values, count * sizeof (float), &error);
-  g_assert_no_error (error);
-  return buffer;
-}
 
 /* a [batch,height,width,channels]: row [dy][dx][channels] of a pixel's surroundings */
 static void
@@ -80,11 +60,12 @@ run_case (const ClipLinearBackend *backend, const Case *t)
 {
   g_autoptr (GError) error = NULL;
   gsize pixels = (gsize) t->batch * t->height * t->width, count = pixels * t->n;
-  g_autofree float *a = make_values (pixels * t->channels, 1), *bias = make_values (t->n, 3);
-  g_autofree float *w = make_values ((gsize) t->n * 9 * t->channels, 2), *result = g_new (float, count + GUARD);
+  g_autofree float *a = values_uniform (pixels * t->channels, 1), *bias = values_uniform (t->n, 3);
+  g_autofree float *w = values_uniform ((gsize) t->n * 9 * t->channels, 2), *result = g_new (float, count + GUARD);
   for (gsize i = 0; i < count + GUARD; i++)
     result[i] = GUARD_VALUE;
-  g_autoptr (ClipBuffer) a_buffer = upload (a, pixels * t->channels), c = upload (result, count + GUARD);
+  g_autoptr (ClipBuffer) a_buffer = values_upload (queue, a, pixels * t->channels),
+      c = values_upload (queue, result, count + GUARD);
   g_autoptr (ClipLinear) linear
       = clip_linear_new_with_backend (backend, queue, w, bias, t->n, 9 * t->channels, &error);
   g_assert_no_error (error);

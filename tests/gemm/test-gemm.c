@@ -2,6 +2,7 @@
 /* All backends of ClipLinear against a naive twin that sums in double. */
 #include "ops/clip-ops.h"
 #include "reduced.h"
+#include "values.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
@@ -99,17 +100,6 @@ check_guards (const Case *t, const float *before, const float *c, gsize count)
   }
 }
 
-static ClipBuffer *
-upload (const float *values, gsize count)
-{
-  g_autoptr (GError) error = NULL;
-  ClipBuffer *buffer = clip_buffer_new (device, count * sizeof (float), &error);
-  g_assert_no_error (error);
-  clip_buffer_write (buffer, queue, 0, values, count * sizeof (float), &error);
-  g_assert_no_error (error);
-  return buffer;
-}
-
 /* Where no residual is read the result's place holds NaN: a product times beta = 0 must not see it. */
 static float *
 make_before (const Case *t, gsize count)
@@ -136,7 +126,8 @@ run_case (const ClipLinearBackend *backend, const Case *t)
   g_autofree float *bias = make_values (t->n, INPUT_RANDOM, 3), *before = make_before (t, c_count);
   g_autofree float *result = g_new (float, c_count);
   reduced_fit (backend, a, a_count);
-  g_autoptr (ClipBuffer) a_buffer = upload (a, a_count), c = upload (before, c_count), other = upload (before, c_count);
+  g_autoptr (ClipBuffer) a_buffer = values_upload (queue, a, a_count), c = values_upload (queue, before, c_count),
+      other = values_upload (queue, before, c_count);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (
       backend, queue, w, t->bias ? bias : NULL, t->n, t->k, &error);
   g_assert_no_error (error);
@@ -247,7 +238,7 @@ test_not_finite (gconstpointer backend)
   g_autofree float *result = g_new (float, M * N);
   a[3 * K + 5] = NAN;
   a[7 * K + 2] = INFINITY;
-  g_autoptr (ClipBuffer) a_buffer = upload (a, M * K), c = upload (result, M * N);
+  g_autoptr (ClipBuffer) a_buffer = values_upload (queue, a, M * K), c = values_upload (queue, result, M * N);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (backend, queue, w, NULL, N, K, &error);
   for (ClipActivation activation = CLIP_ACTIVATION_NONE; activation <= CLIP_ACTIVATION_RELU; activation++) {
     clip_linear_run (linear, queue, M, a_buffer, 0, K, activation, NULL, c, 0, N, &error);
@@ -275,7 +266,7 @@ test_curves (gconstpointer backend)
     x[i] = (i - 20000.0f) / 1000;
   x[0] = -3e38f, x[1] = 3e38f, x[2] = -88, x[3] = -90, x[4] = 1e20f, x[5] = -1e20f;
   reduced_fit (backend, x, COUNT);
-  g_autoptr (ClipBuffer) a = upload (x, COUNT), c = upload (result, COUNT);
+  g_autoptr (ClipBuffer) a = values_upload (queue, x, COUNT), c = values_upload (queue, result, COUNT);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (backend, queue, (float[]){ 1 }, NULL, 1, 1, &error);
   for (ClipActivation activation = CLIP_ACTIVATION_NONE; activation <= CLIP_ACTIVATION_RELU; activation++) {
     double worst = 0;
@@ -304,7 +295,8 @@ test_normalised (gconstpointer backend)
     g_autofree float *x = make_values (m * k, INPUT_WIDE, 1), *w = make_values (n * k, INPUT_RANDOM, 2);
     g_autofree float *gamma = make_values (k, INPUT_WIDE, 3), *beta = make_values (k, INPUT_RANDOM, 4);
     g_autofree float *one = g_new0 (float, m * n), *two = g_new (float, m * n);
-    g_autoptr (ClipBuffer) xb = upload (x, m * k), gb = upload (gamma, k), bb = upload (beta, k), c = upload (one, m * n);
+    g_autoptr (ClipBuffer) xb = values_upload (queue, x, m * k), gb = values_upload (queue, gamma, k),
+        bb = values_upload (queue, beta, k), c = values_upload (queue, one, m * n);
     g_autoptr (ClipBuffer) norm = clip_buffer_new (device, m * k * sizeof (float), &error);
     g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (backend, queue, w, NULL, n, k, &error);
     clip_op_layernorm (queue, xb, 0, k, gb, bb, 1e-5f, m, k, norm, &error);
@@ -334,7 +326,8 @@ test_packed (gconstpointer backend)
     g_autofree float *x = make_values (m * K, INPUT_RANDOM, 1), *w = make_values (N * K, INPUT_RANDOM, 2);
     g_autofree float *w2 = make_values (OUT * N, INPUT_RANDOM, 3), *gamma = make_values (K, INPUT_RANDOM, 4);
     g_autofree float *one = g_new0 (float, m * OUT), *two = g_new0 (float, m * OUT);
-    g_autoptr (ClipBuffer) xb = upload (x, m * K), gb = upload (gamma, K), c = upload (one, m * OUT);
+    g_autoptr (ClipBuffer) xb = values_upload (queue, x, m * K), gb = values_upload (queue, gamma, K),
+        c = values_upload (queue, one, m * OUT);
     g_autoptr (ClipBuffer) hidden = clip_buffer_new (device, m * N * sizeof (float), &error);
     g_autoptr (ClipLinear) first = clip_linear_new_with_backend (backend, queue, w, NULL, N, K, &error);
     g_autoptr (ClipLinear) next = clip_linear_new_with_backend (backend, queue, w2, NULL, OUT, N, &error);
@@ -355,7 +348,7 @@ static void
 test_zero_rows (gconstpointer backend)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (ClipBuffer) a = upload ((float[]){ 1 }, 1), c = upload ((float[]){ 2 }, 1);
+  g_autoptr (ClipBuffer) a = values_upload (queue, (float[]){ 1 }, 1), c = values_upload (queue, (float[]){ 2 }, 1);
   g_autoptr (ClipLinear) linear = clip_linear_new_with_backend (backend, queue, (float[]){ 1 }, NULL, 1, 1, &error);
   g_assert_true (clip_linear_run (linear, queue, 0, a, 0, 1, 0, NULL, c, 0, 1, &error));
 }
