@@ -23,12 +23,24 @@ def failed_programs(log):
     return {"gst-clip." + test["name"].split(" / ")[-1] for test in tests if test["result"] not in ("OK", "SKIP")}
 
 
+def end_of_program(log, name):
+    """-> what a failed program wrote last"""
+    with open(log, encoding="utf-8") as file:
+        test = next(test for test in map(json.loads, file) if name == "gst-clip." + test["name"].split(" / ")[-1])
+    lines = (test.get("stdout", "") + test.get("stderr", "")).splitlines()
+    return describe(f"{name}: {test['result']}", lines)
+
+
+def describe(title, lines):
+    return "\n".join([title, *("    " + line[:300] for line in lines[-12:])])
+
+
 def read_meson(build):
-    """-> {suite: (passed, failed, skipped)}; a TAP program counts with each of its tests"""
+    """-> {suite: (passed, failed, skipped)}, [what failed]; a TAP program counts with each of its tests"""
     log = build / "meson-logs" / "testlog.junit.xml"
     if not log.exists():
-        return {"meson": (0, 1, 0)}
-    counts = {}
+        return {"meson": (0, 1, 0)}, [f"meson: no {log}"]
+    counts, failures = {}, []
     for suite in ElementTree.parse(log).getroot().iter("testsuite"):
         for case in suite.iter("testcase"):
             name = suite.get("name")
@@ -43,7 +55,8 @@ def read_meson(build):
     for name in failed_programs(log.with_name("testlog.json")):
         passed, failed, skipped = counts.get(name, (0, 0, 0))
         counts[name] = passed, max(failed, 1), skipped
-    return counts or {"meson": (0, 1, 0)}
+        failures.append(end_of_program(log.with_name("testlog.json"), name))
+    return counts or {"meson": (0, 1, 0)}, failures
 
 
 def run_scripts(build, patterns):
@@ -53,12 +66,15 @@ def run_scripts(build, patterns):
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)
-    return max(result.testsRun - failed - skipped, 0), failed, skipped
+    failures = [describe(str(test), text.splitlines()) for test, text in result.failures + result.errors]
+    return (max(result.testsRun - failed - skipped, 0), failed, skipped), failures
 
 
-def print_sum(counts):
-    """-> exit status"""
+def print_sum(counts, failures):
+    """Prints each failure once more, since what was printed when it happened stands far above. -> exit status"""
     print()
+    for failure in failures:
+        print(failure + "\n")
     for name, (passed, failed, skipped) in counts.items():
         print(f"{name:40} {passed:5} passed {failed:3} failed {skipped:3} skipped")
     passed, failed, skipped = (sum(column) for column in zip(*counts.values()))
@@ -70,16 +86,19 @@ def print_sum(counts):
 def read_counts(path):
     """A run that began and left no counts is a failed one."""
     try:
-        return json.loads(path.read_text())
+        run = json.loads(path.read_text())
+        return run["counts"], run["failures"]
     except (OSError, ValueError):
-        return {f"no counts in {path.name}": (0, 1, 0)}
+        return {f"no counts in {path.name}": (0, 1, 0)}, []
 
 
 def sum_runs(files):
-    counts = {}
+    counts, failures = {}, []
     for file in files:
-        counts.update(read_counts(file))
-    return print_sum(counts)
+        more_counts, more_failures = read_counts(file)
+        counts.update(more_counts)
+        failures += more_failures
+    return print_sum(counts, failures)
 
 
 def print_names(build, folder):
@@ -112,12 +131,13 @@ def main():
     if arguments.names:
         print_names(build, arguments.names)
         return
-    counts = read_meson(build)
+    counts, failures = read_meson(build)
     if not arguments.no_scripts:
-        counts["tool and pipelines"] = run_scripts(build, arguments.scripts)
+        counts["tool and pipelines"], more = run_scripts(build, arguments.scripts)
+        failures += more
     counts = {arguments.title + name: count for name, count in counts.items()}
-    (build / "counts.json").write_text(json.dumps(counts))
-    sys.exit(print_sum(counts))
+    (build / "counts.json").write_text(json.dumps({"counts": counts, "failures": failures}))
+    sys.exit(print_sum(counts, failures))
 
 
 if __name__ == "__main__":

@@ -109,20 +109,24 @@ static void
 test_prompts (void)
 {
   g_autoptr (GstElement) pipeline = gst_parse_launch (
-      "videotestsrc ! video/x-raw,width=64,height=64 ! clipclassify name=clip model=demo prompts=snow ! fakesink sync=true", NULL);
+      "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=64 ! clipclassify name=clip model=demo prompts=snow ! fakesink", NULL);
   g_autoptr (GstElement) clip = gst_bin_get_by_name (GST_BIN (pipeline), "clip");
   g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
   guint serial;
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  gst_element_get_state (pipeline, NULL, NULL, GST_CLOCK_TIME_NONE);
-  gst_element_set_state (pipeline, GST_STATE_PAUSED); /* the device is free for the prompts alone */
-  gst_element_get_state (pipeline, NULL, NULL, GST_CLOCK_TIME_NONE);
-  g_usleep (100000);
+  /* after the end of the stream no frame is left that the fault could hit */
+  g_autoptr (GstMessage) end = gst_bus_timed_pop_filtered (bus, 30 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_nonnull (end);
+  g_assert_cmpint (GST_MESSAGE_TYPE (end), ==, GST_MESSAGE_EOS);
   fault_inject (FAULT_RUN, 1, TRUE);
   g_object_set (clip, "prompts", "a ball;a red circle", NULL);
   g_autoptr (GstMessage) warning = gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND, GST_MESSAGE_WARNING);
   fault_inject (FAULT_RUN, 0, FALSE);
   g_assert_nonnull (warning);
+  g_autoptr (GError) reason = NULL;
+  g_autofree char *detail = NULL;
+  gst_message_parse_warning (warning, &reason, &detail);
+  g_assert_nonnull (strstr (detail, "CL_OUT_OF_RESOURCES"));
   g_object_get (clip, "prompts-serial", &serial, NULL);
   g_assert_cmpuint (serial, ==, 1);
   g_object_set (clip, "prompts", "a ball;a red circle", NULL);
