@@ -39,6 +39,12 @@ struct _ClipGguf {
   gsize tensors; /* offset of their descriptions */
 };
 
+/** ClipGgufReader: a place in a file's header */
+typedef struct {
+  ClipGguf *gguf;
+  const guint8 *begin, *at, *end;
+} ClipGgufReader;
+
 static inline guint64
 clip_gguf_load (const guint8 *data, guint size)
 {
@@ -48,6 +54,10 @@ clip_gguf_load (const guint8 *data, guint size)
   return value;
 }
 
+/** clip_gguf_take_uint: the next @size bytes, little endian */
+gboolean clip_gguf_take_uint (ClipGgufReader *reader, guint size, guint64 *value, GError **error);
+/** clip_gguf_take_name: (nullable) (transfer full): the next key or name of a tensor; @what it is, for messages */
+char *clip_gguf_take_name (ClipGgufReader *reader, const char *what, GError **error);
 /** clip_gguf_type_name: "u32", "array of string", ... */
 char *clip_gguf_type_name (const ClipGgufValue *value);
 /** clip_gguf_fail: sets an error that begins with the file's name */

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Opcodes are those of Python's Lib/pickletools.py. Every value costs at least a byte of the file and lives in one arena,
  * so that cycles and depth need no care when it is freed. */
-#include "weights/clip-pickle.h"
+#include "weights/clip-pickle-private.h"
 
 #include <string.h>
 
-#define MAX_VALUES 400000 /* the largest CLIP needs some 40,000 */
 #define MAX_STRING 65536
-
-struct _ClipPickle {
-  GPtrArray *values; /* all of them; owned */
-  ClipPickleValue *root;
-};
-
-typedef struct {
-  const guint8 *at, *end;
-  ClipPickle *pickle;
-  GPtrArray *stack; /* NULL is a mark */
-  GHashTable *memo; /* number -> value */
-  GError **error;
-} Machine;
 
 /* What torch's own files name. The storages' types say how large an element is; the rest either makes a dictionary, a
  * tensor or a list, or is of no account */
@@ -30,16 +16,6 @@ static const char *const globals[] = { "collections.OrderedDict", "torch._utils.
   "torch.bfloat16", "torch.float64", "torch.int64", "torch.int32", "torch.device", "torch.Size",
   "torch.jit._pickle.build_intlist", "torch.jit._pickle.build_doublelist", "torch.jit._pickle.build_boollist",
   "torch.jit._pickle.build_tensorlist", "torch.jit._pickle.restore_type_tag", NULL };
-
-static gboolean G_GNUC_PRINTF (2, 3) fail (Machine *machine, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_autofree char *message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (machine->error, CLIP_ERROR, CLIP_ERROR_MODEL, message);
-  return FALSE;
-}
 
 static void
 value_free (gpointer data)
@@ -59,201 +35,103 @@ clip_pickle_free (ClipPickle *pickle)
   g_free (pickle);
 }
 
-/* NULL after an error: too many */
-static ClipPickleValue *
-new_value (Machine *machine, ClipPickleKind kind)
-{
-  if (machine->pickle->values->len == MAX_VALUES) {
-    fail (machine, "has more than %d values, which no CLIP model needs", MAX_VALUES);
-    return NULL;
-  }
-  ClipPickleValue *value = g_new0 (ClipPickleValue, 1);
-  value->kind = kind;
-  if (kind == CLIP_PICKLE_LIST || kind == CLIP_PICKLE_DICT || kind == CLIP_PICKLE_TENSOR)
-    value->items = g_ptr_array_new ();
-  g_ptr_array_add (machine->pickle->values, value);
-  return value;
-}
-
 static gboolean
-push (Machine *machine, ClipPickleValue *value)
-{
-  if (value)
-    g_ptr_array_add (machine->stack, value);
-  return value != NULL;
-}
-
-static gboolean
-push_integer (Machine *machine, gint64 integer)
-{
-  ClipPickleValue *value = new_value (machine, CLIP_PICKLE_INT);
-  if (value)
-    value->integer = integer;
-  return push (machine, value);
-}
-
-/* The topmost value, which must not be a mark; NULL after an error */
-static ClipPickleValue *
-top (Machine *machine)
-{
-  GPtrArray *stack = machine->stack;
-  if (stack->len > 0 && stack->pdata[stack->len - 1])
-    return stack->pdata[stack->len - 1];
-  fail (machine, "takes more from the stack than is there; the file is damaged");
-  return NULL;
-}
-
-static ClipPickleValue *
-pop (Machine *machine)
-{
-  ClipPickleValue *value = top (machine);
-  if (value)
-    g_ptr_array_set_size (machine->stack, machine->stack->len - 1);
-  return value;
-}
-
-static ClipPickleValue *
-pop_kind (Machine *machine, ClipPickleKind kind, const char *what)
-{
-  ClipPickleValue *value = pop (machine);
-  if (!value || value->kind == kind)
-    return value;
-  fail (machine, "has something else where %s is expected; the file is damaged", what);
-  return NULL;
-}
-
-/* The place after the topmost mark; FALSE after an error */
-static gboolean
-find_mark (Machine *machine, guint *first)
-{
-  for (guint i = machine->stack->len; i-- > 0;)
-    if (!machine->stack->pdata[i]) {
-      *first = i + 1;
-      return TRUE;
-    }
-  return fail (machine, "has no mark where one is expected; the file is damaged");
-}
-
-static gboolean
-take_bytes (Machine *machine, gsize count, const guint8 **bytes)
-{
-  if (count > (gsize)(machine->end - machine->at))
-    return fail (machine, "ends in the middle of a value; it was cut, download it again");
-  *bytes = machine->at;
-  machine->at += count;
-  return TRUE;
-}
-
-/* A little-endian number without sign */
-static gboolean
-take_number (Machine *machine, guint count, guint64 *number)
-{
-  const guint8 *bytes = NULL;
-  if (!take_bytes (machine, count, &bytes))
-    return FALSE;
-  *number = 0;
-  for (guint i = count; i-- > 0;)
-    *number = *number << 8 | bytes[i];
-  return TRUE;
-}
-
-static gboolean
-push_string (Machine *machine, guint length_bytes)
+push_string (ClipPickleMachine *machine, guint length_bytes)
 {
   guint64 length = 0;
   const guint8 *bytes = NULL;
-  if (!take_number (machine, length_bytes, &length))
+  if (!clip_pickle_take_number (machine, length_bytes, &length))
     return FALSE;
   if (length > MAX_STRING)
-    return fail (machine, "has a text of %" G_GUINT64_FORMAT " bytes, expected at most %d", length, MAX_STRING);
-  if (!take_bytes (machine, length, &bytes))
+    return clip_pickle_fail (machine, "has a text of %" G_GUINT64_FORMAT " bytes, expected at most %d", length, MAX_STRING);
+  if (!clip_pickle_take_bytes (machine, length, &bytes))
     return FALSE;
   if (!g_utf8_validate_len ((const char *)bytes, length, NULL))
-    return fail (machine, "has a name that is not UTF-8");
-  ClipPickleValue *value = new_value (machine, CLIP_PICKLE_STRING);
+    return clip_pickle_fail (machine, "has a name that is not UTF-8");
+  ClipPickleValue *value = clip_pickle_new_value (machine, CLIP_PICKLE_STRING);
   if (value)
     value->string = g_strndup ((const char *)bytes, length);
-  return push (machine, value);
+  return clip_pickle_push (machine, value);
 }
 
 /* Two's complement of up to eight bytes */
 static gboolean
-push_long (Machine *machine)
+push_long (ClipPickleMachine *machine)
 {
   guint64 count = 0, number = 0;
-  if (!take_number (machine, 1, &count))
+  if (!clip_pickle_take_number (machine, 1, &count))
     return FALSE;
   if (count > 8)
-    return fail (machine, "has a number of %" G_GUINT64_FORMAT " bytes, expected at most 8", count);
-  if (!take_number (machine, count, &number))
+    return clip_pickle_fail (machine, "has a number of %" G_GUINT64_FORMAT " bytes, expected at most 8", count);
+  if (!clip_pickle_take_number (machine, count, &number))
     return FALSE;
   if (count > 0 && count < 8 && (number >> (8 * count - 1)) & 1)
     number |= G_MAXUINT64 << (8 * count);
-  return push_integer (machine, (gint64)number);
+  return clip_pickle_push_integer (machine, (gint64)number);
 }
 
 static gboolean
-push_fixed (Machine *machine, guint bytes)
+push_fixed (ClipPickleMachine *machine, guint bytes)
 {
   guint64 number = 0;
-  if (!take_number (machine, bytes, &number))
+  if (!clip_pickle_take_number (machine, bytes, &number))
     return FALSE;
-  return push_integer (machine, bytes == 4 ? (gint32)(guint32)number : (gint64)number);
+  return clip_pickle_push_integer (machine, bytes == 4 ? (gint32)(guint32)number : (gint64)number);
 }
 
 static gboolean
-take_line (Machine *machine, char **line)
+take_line (ClipPickleMachine *machine, char **line)
 {
   const guint8 *end = memchr (machine->at, '\n', MIN (machine->end - machine->at, MAX_STRING));
   if (!end)
-    return fail (machine, "ends in the middle of a name; it was cut, download it again");
+    return clip_pickle_fail (machine, "ends in the middle of a name; it was cut, download it again");
   *line = g_utf8_make_valid ((const char *)machine->at, end - machine->at);
   machine->at = end + 1;
   return TRUE;
 }
 
 static gboolean
-push_global (Machine *machine)
+push_global (ClipPickleMachine *machine)
 {
   g_autofree char *module = NULL, *name = NULL;
   if (!take_line (machine, &module) || !take_line (machine, &name))
     return FALSE;
   g_autofree char *full = g_strconcat (module, ".", name, NULL);
   if (!g_str_has_prefix (full, "__torch__.") && !g_strv_contains (globals, full))
-    return fail (machine, "asks for %.200s, which no weights need; it is refused and not run", full);
-  ClipPickleValue *value = new_value (machine, CLIP_PICKLE_GLOBAL);
+    return clip_pickle_fail (machine, "asks for %.200s, which no weights need; it is refused and not run", full);
+  ClipPickleValue *value = clip_pickle_new_value (machine, CLIP_PICKLE_GLOBAL);
   if (value)
     value->string = g_steal_pointer (&full);
-  return push (machine, value);
+  return clip_pickle_push (machine, value);
 }
 
 static gboolean
-memo_put (Machine *machine, guint bytes)
+memo_put (ClipPickleMachine *machine, guint bytes)
 {
   guint64 number = 0;
-  if (!take_number (machine, bytes, &number))
+  if (!clip_pickle_take_number (machine, bytes, &number))
     return FALSE;
-  ClipPickleValue *value = top (machine);
+  ClipPickleValue *value = clip_pickle_top (machine);
   if (value)
     g_hash_table_insert (machine->memo, GUINT_TO_POINTER ((guint)number), value);
   return value != NULL;
 }
 
 static gboolean
-memo_get (Machine *machine, guint bytes)
+memo_get (ClipPickleMachine *machine, guint bytes)
 {
   guint64 number = 0;
-  if (!take_number (machine, bytes, &number))
+  if (!clip_pickle_take_number (machine, bytes, &number))
     return FALSE;
   ClipPickleValue *value = g_hash_table_lookup (machine->memo, GUINT_TO_POINTER ((guint)number));
   if (!value)
-    return fail (machine, "asks for value %" G_GUINT64_FORMAT ", which it never stored; the file is damaged", number);
-  return push (machine, value);
+    return clip_pickle_fail (machine, "asks for value %" G_GUINT64_FORMAT ", which it never stored; the file is damaged", number);
+  return clip_pickle_push (machine, value);
 }
 
 /* The values from @first on become the items of @list and leave the stack */
 static void
-move_items (Machine *machine, guint first, GPtrArray *list)
+move_items (ClipPickleMachine *machine, guint first, GPtrArray *list)
 {
   for (guint i = first; i < machine->stack->len; i++)
     g_ptr_array_add (list, machine->stack->pdata[i]);
@@ -261,40 +139,40 @@ move_items (Machine *machine, guint first, GPtrArray *list)
 }
 
 static gboolean
-push_tuple (Machine *machine, guint count)
+push_tuple (ClipPickleMachine *machine, guint count)
 {
-  ClipPickleValue *tuple = new_value (machine, CLIP_PICKLE_LIST);
+  ClipPickleValue *tuple = clip_pickle_new_value (machine, CLIP_PICKLE_LIST);
   GPtrArray *stack = machine->stack;
   for (guint i = 0; tuple && i < count; i++)
     if (stack->len < count || !stack->pdata[stack->len - count + i])
-      return fail (machine, "takes more from the stack than is there; the file is damaged");
+      return clip_pickle_fail (machine, "takes more from the stack than is there; the file is damaged");
   if (tuple)
     move_items (machine, stack->len - count, tuple->items);
-  return push (machine, tuple);
+  return clip_pickle_push (machine, tuple);
 }
 
 static gboolean
-push_marked_tuple (Machine *machine)
+push_marked_tuple (ClipPickleMachine *machine)
 {
   guint first = 0;
-  ClipPickleValue *tuple = new_value (machine, CLIP_PICKLE_LIST);
-  if (!tuple || !find_mark (machine, &first))
+  ClipPickleValue *tuple = clip_pickle_new_value (machine, CLIP_PICKLE_LIST);
+  if (!tuple || !clip_pickle_find_mark (machine, &first))
     return FALSE;
   move_items (machine, first, tuple->items);
   g_ptr_array_set_size (machine->stack, first - 1);
-  return push (machine, tuple);
+  return clip_pickle_push (machine, tuple);
 }
 
 /* Items after the mark into the list or dictionary below it; @per: values an item has */
 static gboolean
-add_marked (Machine *machine, ClipPickleKind kind, guint per)
+add_marked (ClipPickleMachine *machine, ClipPickleKind kind, guint per)
 {
   guint first = 0;
-  if (!find_mark (machine, &first))
+  if (!clip_pickle_find_mark (machine, &first))
     return FALSE;
   ClipPickleValue *target = first >= 2 ? machine->stack->pdata[first - 2] : NULL;
   if (!target || target->kind != kind || (machine->stack->len - first) % per)
-    return fail (machine, "adds to something that is no %s; the file is damaged",
+    return clip_pickle_fail (machine, "adds to something that is no %s; the file is damaged",
         kind == CLIP_PICKLE_DICT ? "dictionary" : "list");
   move_items (machine, first, target->items);
   g_ptr_array_set_size (machine->stack, first - 1);
@@ -302,7 +180,7 @@ add_marked (Machine *machine, ClipPickleKind kind, guint per)
 }
 
 static gboolean
-add_one (Machine *machine, ClipPickleKind kind, guint per)
+add_one (ClipPickleMachine *machine, ClipPickleKind kind, guint per)
 {
   GPtrArray *stack = machine->stack;
   ClipPickleValue *target = stack->len > per ? stack->pdata[stack->len - per - 1] : NULL;
@@ -310,7 +188,7 @@ add_one (Machine *machine, ClipPickleKind kind, guint per)
     if (!stack->pdata[stack->len - 1 - i])
       target = NULL;
   if (!target || target->kind != kind)
-    return fail (machine, "adds to something that is no %s; the file is damaged",
+    return clip_pickle_fail (machine, "adds to something that is no %s; the file is damaged",
         kind == CLIP_PICKLE_DICT ? "dictionary" : "list");
   move_items (machine, stack->len - per, target->items);
   return TRUE;
@@ -324,83 +202,83 @@ is_named (const ClipPickleValue *value, const char *prefix)
 
 /* function (arguments...) of the few functions that the whitelist has */
 static gboolean
-reduce (Machine *machine)
+reduce (ClipPickleMachine *machine)
 {
-  ClipPickleValue *arguments = pop_kind (machine, CLIP_PICKLE_LIST, "a tuple of arguments");
-  ClipPickleValue *function = arguments ? pop_kind (machine, CLIP_PICKLE_GLOBAL, "a function") : NULL;
+  ClipPickleValue *arguments = clip_pickle_pop_kind (machine, CLIP_PICKLE_LIST, "a tuple of arguments");
+  ClipPickleValue *function = arguments ? clip_pickle_pop_kind (machine, CLIP_PICKLE_GLOBAL, "a function") : NULL;
   if (!function)
     return FALSE;
   const guint n = arguments->items->len;
   if (is_named (function, "collections.OrderedDict") && n == 0)
-    return push (machine, new_value (machine, CLIP_PICKLE_DICT));
+    return clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_DICT));
   if (is_named (function, "torch._utils._rebuild_tensor_v2") && n >= 4) {
-    ClipPickleValue *tensor = new_value (machine, CLIP_PICKLE_TENSOR);
+    ClipPickleValue *tensor = clip_pickle_new_value (machine, CLIP_PICKLE_TENSOR);
     for (guint i = 0; tensor && i < 4; i++)
       g_ptr_array_add (tensor->items, arguments->items->pdata[i]);
-    return push (machine, tensor);
+    return clip_pickle_push (machine, tensor);
   }
   if (n >= 1
       && (is_named (function, "torch._utils._rebuild_parameter") || is_named (function, "torch.jit._pickle.")))
-    return push (machine, arguments->items->pdata[0]);
+    return clip_pickle_push (machine, arguments->items->pdata[0]);
   if (is_named (function, "torch.device") || is_named (function, "torch.Size"))
-    return push (machine, new_value (machine, CLIP_PICKLE_NONE));
-  return fail (machine, "calls %.100s with %u arguments, which is refused", function->string, n);
+    return clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_NONE));
+  return clip_pickle_fail (machine, "calls %.100s with %u arguments, which is refused", function->string, n);
 }
 
 static gboolean
-new_object (Machine *machine)
+new_object (ClipPickleMachine *machine)
 {
-  ClipPickleValue *arguments = pop_kind (machine, CLIP_PICKLE_LIST, "a tuple of arguments");
-  ClipPickleValue *class = arguments ? pop_kind (machine, CLIP_PICKLE_GLOBAL, "a class") : NULL;
+  ClipPickleValue *arguments = clip_pickle_pop_kind (machine, CLIP_PICKLE_LIST, "a tuple of arguments");
+  ClipPickleValue *class = arguments ? clip_pickle_pop_kind (machine, CLIP_PICKLE_GLOBAL, "a class") : NULL;
   if (!class)
     return FALSE;
   if (!is_named (class, "__torch__."))
-    return fail (machine, "makes an object of %.100s, which is refused", class->string);
-  return push (machine, new_value (machine, CLIP_PICKLE_OBJECT));
+    return clip_pickle_fail (machine, "makes an object of %.100s, which is refused", class->string);
+  return clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_OBJECT));
 }
 
 /* Attributes. Those of an ordered dictionary (its versions) are of no account */
 static gboolean
-build (Machine *machine)
+build (ClipPickleMachine *machine)
 {
-  ClipPickleValue *state = pop (machine);
-  ClipPickleValue *object = state ? top (machine) : NULL;
+  ClipPickleValue *state = clip_pickle_pop (machine);
+  ClipPickleValue *object = state ? clip_pickle_top (machine) : NULL;
   if (!object)
     return FALSE;
   if (object->kind == CLIP_PICKLE_OBJECT)
     object->state = state;
   else if (object->kind != CLIP_PICKLE_DICT)
-    return fail (machine, "sets attributes of something that has none; the file is damaged");
+    return clip_pickle_fail (machine, "sets attributes of something that has none; the file is damaged");
   return TRUE;
 }
 
 static gboolean
-push_storage (Machine *machine)
+push_storage (ClipPickleMachine *machine)
 {
-  ClipPickleValue *id = pop_kind (machine, CLIP_PICKLE_LIST, "a storage");
-  ClipPickleValue *storage = id ? new_value (machine, CLIP_PICKLE_STORAGE) : NULL;
+  ClipPickleValue *id = clip_pickle_pop_kind (machine, CLIP_PICKLE_LIST, "a storage");
+  ClipPickleValue *storage = id ? clip_pickle_new_value (machine, CLIP_PICKLE_STORAGE) : NULL;
   if (storage)
     storage->items = g_ptr_array_ref (id->items);
-  return push (machine, storage);
+  return clip_pickle_push (machine, storage);
 }
 
 static gboolean
-skip_float (Machine *machine)
+skip_float (ClipPickleMachine *machine)
 {
   const guint8 *bytes = NULL;
-  return take_bytes (machine, 8, &bytes) && push (machine, new_value (machine, CLIP_PICKLE_FLOAT));
+  return clip_pickle_take_bytes (machine, 8, &bytes) && clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_FLOAT));
 }
 
 static gboolean
-check_protocol (Machine *machine)
+check_protocol (ClipPickleMachine *machine)
 {
   guint64 protocol;
-  return take_number (machine, 1, &protocol)
-         && (protocol <= 3 || fail (machine, "has pickle protocol %" G_GUINT64_FORMAT ", expected 2", protocol));
+  return clip_pickle_take_number (machine, 1, &protocol)
+         && (protocol <= 3 || clip_pickle_fail (machine, "has pickle protocol %" G_GUINT64_FORMAT ", expected 2", protocol));
 }
 
 static gboolean
-step (Machine *machine, guint8 opcode)
+step (ClipPickleMachine *machine, guint8 opcode)
 {
   switch (opcode) {
   case 0x80: /* PROTO */
@@ -409,10 +287,10 @@ step (Machine *machine, guint8 opcode)
     g_ptr_array_add (machine->stack, NULL);
     return TRUE;
   case 'N': /* NONE */
-    return push (machine, new_value (machine, CLIP_PICKLE_NONE));
+    return clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_NONE));
   case 0x88: /* NEWTRUE */
   case 0x89: /* NEWFALSE */
-    return push_integer (machine, opcode == 0x88);
+    return clip_pickle_push_integer (machine, opcode == 0x88);
   case 'K': /* BININT1 */
     return push_fixed (machine, 1);
   case 'M': /* BININT2 */
@@ -439,9 +317,9 @@ step (Machine *machine, guint8 opcode)
   case 'j': /* LONG_BINGET */
     return memo_get (machine, 4);
   case '}': /* EMPTY_DICT */
-    return push (machine, new_value (machine, CLIP_PICKLE_DICT));
+    return clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_DICT));
   case ']': /* EMPTY_LIST */
-    return push (machine, new_value (machine, CLIP_PICKLE_LIST));
+    return clip_pickle_push (machine, clip_pickle_new_value (machine, CLIP_PICKLE_LIST));
   case ')': /* EMPTY_TUPLE */
     return push_tuple (machine, 0);
   case 0x85: /* TUPLE1 */
@@ -467,23 +345,23 @@ step (Machine *machine, guint8 opcode)
   case 'Q': /* BINPERSID */
     return push_storage (machine);
   default:
-    return fail (machine, "has the opcode 0x%02x, which torch does not write; the file is damaged", opcode);
+    return clip_pickle_fail (machine, "has the opcode 0x%02x, which torch does not write; the file is damaged", opcode);
   }
 }
 
 static gboolean
-run (Machine *machine)
+run (ClipPickleMachine *machine)
 {
   while (machine->at < machine->end) {
     const guint8 opcode = *machine->at++;
     if (opcode == '.') /* STOP */
-      return (machine->pickle->root = top (machine)) != NULL;
+      return (machine->pickle->root = clip_pickle_top (machine)) != NULL;
     if (!step (machine, opcode))
       return FALSE;
-    if (machine->stack->len > MAX_VALUES)
-      return fail (machine, "has more than %d values, which no CLIP model needs", MAX_VALUES);
+    if (machine->stack->len > CLIP_PICKLE_MAX_VALUES)
+      return clip_pickle_fail (machine, "has more than %d values, which no CLIP model needs", CLIP_PICKLE_MAX_VALUES);
   }
-  return fail (machine, "ends before its end mark; it was cut, download it again");
+  return clip_pickle_fail (machine, "ends before its end mark; it was cut, download it again");
 }
 
 ClipPickle *
@@ -493,7 +371,7 @@ clip_pickle_read (const guint8 *bytes, gsize length, GError **error)
   g_autoptr (GPtrArray) stack = g_ptr_array_new ();
   g_autoptr (GHashTable) memo = g_hash_table_new (NULL, NULL);
   pickle->values = g_ptr_array_new_with_free_func (value_free);
-  Machine machine = { bytes, bytes + length, pickle, stack, memo, error };
+  ClipPickleMachine machine = { bytes, bytes + length, pickle, stack, memo, error };
   return run (&machine) ? g_steal_pointer (&pickle) : NULL;
 }
 
