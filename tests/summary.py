@@ -88,7 +88,7 @@ def read_counts(path):
     try:
         run = json.loads(path.read_text())
         return run["counts"], run["failures"]
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return {f"no counts in {path.name}": (0, 1, 0)}, []
 
 
